@@ -24,20 +24,20 @@ extern "C" {
 
 /* One image (or sample) of a batch. */
 typedef struct oct_sample {
-    oct_sha256 id;       /* SHA-256 of the file's bytes, or of the tensor bytes for arrays */
-    const char *name;    /* path relative to the dataset's root, or "#12"; for messages */
-    int64_t index;       /* position in the dataset's order */
-    int32_t label;       /* class id, or OCT_LABEL_NONE */
+    oct_sha256 id;         /* SHA-256 of the file's bytes, or of the tensor bytes for arrays */
+    const char *name;      /* path relative to the dataset's root, or "#12"; for messages */
+    int64_t index;         /* position in the dataset's order */
+    int32_t label;         /* class id, or OCT_LABEL_NONE */
     int32_t width, height; /* of the decoded image before preprocessing; 0 if not an image */
     /* original = (network - offset) / ratio, per axis, for mapping boxes back; ratio 0 if n/a */
     float ratio_x, ratio_y, offset_x, offset_y;
 } oct_sample;
 
 typedef struct oct_batch {
-    uint64_t index;         /* number of this batch, from 0 */
-    int n_inputs;           /* model inputs, in the order the source was opened with */
-    const oct_tensor *input; /* f32 (or as the model declares), [N, ...], row-major, dense */
-    int n_samples;          /* real samples, <= N; the rows after them are padding (zeros) */
+    uint64_t index;           /* number of this batch, from 0 */
+    int n_inputs;             /* model inputs, in the order the source was opened with */
+    const oct_tensor *input;  /* f32 (or as the model declares), [N, ...], row-major, dense */
+    int n_samples;            /* real samples, <= N; the rows after them are padding (zeros) */
     const oct_sample *sample; /* n_samples entries */
 } oct_batch;
 

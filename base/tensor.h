@@ -28,34 +28,34 @@ extern "C" {
 #define OCT_MAX_DIMS 8
 
 /* name, code (stable: written to files), bytes per element, text */
-#define OCT_DTYPE_MAP(X)     \
-    X(NONE, 0, 0, "none")    \
-    X(F32, 1, 4, "f32")      \
-    X(F16, 2, 2, "f16")      \
-    X(BF16, 3, 2, "bf16")    \
-    X(F64, 4, 8, "f64")      \
-    X(S8, 5, 1, "s8")        \
-    X(U8, 6, 1, "u8")        \
-    X(S16, 7, 2, "s16")      \
-    X(U16, 8, 2, "u16")      \
-    X(S32, 9, 4, "s32")      \
-    X(U32, 10, 4, "u32")     \
-    X(S64, 11, 8, "s64")     \
-    X(U64, 12, 8, "u64")     \
+#define OCT_DTYPE_MAP(X)  \
+    X(NONE, 0, 0, "none") \
+    X(F32, 1, 4, "f32")   \
+    X(F16, 2, 2, "f16")   \
+    X(BF16, 3, 2, "bf16") \
+    X(F64, 4, 8, "f64")   \
+    X(S8, 5, 1, "s8")     \
+    X(U8, 6, 1, "u8")     \
+    X(S16, 7, 2, "s16")   \
+    X(U16, 8, 2, "u16")   \
+    X(S32, 9, 4, "s32")   \
+    X(U32, 10, 4, "u32")  \
+    X(S64, 11, 8, "s64")  \
+    X(U64, 12, 8, "u64")  \
     X(BOOL, 13, 1, "bool")
 
 typedef enum oct_dtype {
 #define X(name, code, bytes, text) OCT_DT_##name = code,
     OCT_DTYPE_MAP(X)
 #undef X
-    OCT_DT_COUNT,
+        OCT_DT_COUNT,
 } oct_dtype;
 
-size_t oct_dtype_bytes(oct_dtype dt);      /* 0 for NONE */
-const char *oct_dtype_str(oct_dtype dt);   /* never NULL */
-oct_dtype oct_dtype_parse(const char *s);  /* OCT_DT_NONE if unknown */
-bool oct_dtype_is_float(oct_dtype dt);     /* f16, bf16, f32, f64 */
-bool oct_dtype_is_int(oct_dtype dt);       /* s8 .. u64; not bool */
+size_t oct_dtype_bytes(oct_dtype dt);     /* 0 for NONE */
+const char *oct_dtype_str(oct_dtype dt);  /* never NULL */
+oct_dtype oct_dtype_parse(const char *s); /* OCT_DT_NONE if unknown */
+bool oct_dtype_is_float(oct_dtype dt);    /* f16, bf16, f32, f64 */
+bool oct_dtype_is_int(oct_dtype dt);      /* s8 .. u64; not bool */
 
 typedef enum oct_layout {
     OCT_LAYOUT_ROW,
@@ -63,7 +63,7 @@ typedef enum oct_layout {
     OCT_LAYOUT_COUNT,
 } oct_layout;
 
-#define OCT_DIM_SYMBOL_MAX (INT64_MIN / 2) /* dims at or below are symbols */
+#define OCT_DIM_SYMBOL_MAX (INT64_MIN / 2)           /* dims at or below are symbols */
 #define OCT_DIM_SYMBOL(k) (INT64_MIN + (int64_t)(k)) /* symbol number k >= 0 */
 
 static inline bool oct_dim_is_symbol(int64_t d)
