@@ -20,7 +20,8 @@ extern "C" {
 typedef struct oct_infer_args {
     oct_op op;
     const void *attr;
-    const oct_tensor *in; /* desc.dtype NONE = absent; data = row-major host elements if known, else NULL
+    const oct_tensor
+        *in; /* desc.dtype NONE = absent; data = row-major host elements if known, else NULL
                              (s64 data may hold symbols) */
     int n_in;
     oct_tensor_desc *out; /* n_out entries to fill: dtype and shape (layout row, dense strides) */

@@ -56,9 +56,9 @@ typedef struct oct_epilogue {
 typedef struct oct_operand {
     oct_tensor_desc desc; /* dtype NONE = absent optional input */
     oct_quant quant;
-    const void *data;     /* constant: dense row-major host bytes, valid for the backend's life;
+    const void *data;   /* constant: dense row-major host bytes, valid for the backend's life;
                              also small host-known integers (axes, pads, sizes); else NULL */
-    uint64_t const_key;   /* constant: unique in the process (0 = do not share); packed copies are
+    uint64_t const_key; /* constant: unique in the process (0 = do not share); packed copies are
                              shared by (key, format) */
 } oct_operand;
 
@@ -77,11 +77,13 @@ typedef struct oct_op_desc {
 #define OCT_MAX_ALIAS 8
 
 typedef struct oct_candidate {
-    uint32_t id;            /* backend-private */
-    char name[OCT_CANDIDATE_NAME_BYTES]; /* the tactic's name in engine files, "onednn:brgconv:avx512_core" */
+    uint32_t id; /* backend-private */
+    char name
+        [OCT_CANDIDATE_NAME_BYTES]; /* the tactic's name in engine files, "onednn:brgconv:avx512_core" */
     size_t workspace_bytes; /* scratch that run() gets, 64-byte aligned; contents undefined */
     int8_t alias_in;        /* input that output 0 MUST share memory with (overwritten), or -1 */
-    bool may_alias[OCT_MAX_ALIAS]; /* input i MAY share memory with output 0 (element-wise in place) */
+    bool may_alias
+        [OCT_MAX_ALIAS]; /* input i MAY share memory with output 0 (element-wise in place) */
 } oct_candidate;
 
 typedef struct oct_stream oct_stream; /* a device queue; NULL on the CPU */

@@ -28,7 +28,7 @@ typedef enum oct_op {
 #define X(id, name, domain, attr) OCT_OP_##id,
     OCT_OP_MAP(X)
 #undef X
-    OCT_OP_COUNT,
+        OCT_OP_COUNT,
 } oct_op;
 
 #define OCT_MAX_SPATIAL 3
@@ -44,15 +44,15 @@ typedef enum oct_auto_pad {
 typedef enum oct_act {
     OCT_ACT_NONE,
     OCT_ACT_RELU,
-    OCT_ACT_CLIP,         /* min(max(x, a), b) */
-    OCT_ACT_LEAKY_RELU,   /* a = slope */
+    OCT_ACT_CLIP,       /* min(max(x, a), b) */
+    OCT_ACT_LEAKY_RELU, /* a = slope */
     OCT_ACT_SIGMOID,
     OCT_ACT_TANH,
     OCT_ACT_ELU,          /* a = alpha */
     OCT_ACT_HARD_SIGMOID, /* clip(a * x + b, 0, 1) */
     OCT_ACT_HARD_SWISH,
-    OCT_ACT_SWISH,        /* x * sigmoid(a * x) */
-    OCT_ACT_GELU,         /* exact, erf */
+    OCT_ACT_SWISH, /* x * sigmoid(a * x) */
+    OCT_ACT_GELU,  /* exact, erf */
     OCT_ACT_GELU_TANH,
     OCT_ACT_MISH,
     OCT_ACT_SOFTPLUS,

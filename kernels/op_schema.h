@@ -25,8 +25,8 @@ typedef enum oct_attr_kind {
     OCT_ATTR_S64S,    /* fixed array of `cap` int64_t, count in the int at `count_offset` */
     OCT_ATTR_F32S,    /* const float * in the arena, count in the int at `count_offset` */
     OCT_ATTR_STRINGS, /* const char *const * in the arena, count likewise */
-    OCT_ATTR_FILL,    /* dtype + value[8], from a one-element ONNX tensor; offset of oct_attr_fill */
-    OCT_ATTR_GRAPH,   /* uint32_t subgraph index */
+    OCT_ATTR_FILL,  /* dtype + value[8], from a one-element ONNX tensor; offset of oct_attr_fill */
+    OCT_ATTR_GRAPH, /* uint32_t subgraph index */
 } oct_attr_kind;
 
 typedef struct oct_attr_field {
@@ -38,9 +38,10 @@ typedef struct oct_attr_field {
     const char *const *choices; /* NULL-terminated; ENUM, BOOL_OF, S64_OF */
 } oct_attr_field;
 
-#define OCT_OPF_UNARY 1u        /* one function applied to each element; shape kept */
-#define OCT_OPF_BINARY 2u       /* element-wise with broadcasting (binary, variadic, Where) */
-#define OCT_OPF_MOVER 4u        /* copies elements unchanged; all outputs' values come from input 0
+#define OCT_OPF_UNARY 1u  /* one function applied to each element; shape kept */
+#define OCT_OPF_BINARY 2u /* element-wise with broadcasting (binary, variadic, Where) */
+#define OCT_OPF_MOVER \
+    4u                          /* copies elements unchanged; all outputs' values come from input 0
                                    (Concat: from all inputs) */
 #define OCT_OPF_SPATIAL 8u      /* channels in axis 1, spatial axes after it */
 #define OCT_OPF_SHAPE_ARITH 16u /* run on the host for integers when folding shape arithmetic */

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Session: a model made ready to run on one backend. Passes rewrite a copy of the graph,
+ * the planner assigns layouts, tactics and one reused activation arena per input shape
+ * (plans are kept, least recently used out), the executor runs them.
+ *
+ *     engine  = passes + packed weights + plans, shared, immutable to its users
+ *     worker  = one line of execution: its own activation arena; one thread at a time
+ *
+ * Workers of one engine share packed weights and plans; each may run at the same time.
+ *
+ * Observed values: names given at creation are kept in memory as the model defines them and
+ * handed to the observer while running, in graph order, before they can be overwritten.
+ */
+#ifndef OCT_ENGINE_SESSION_H
+#define OCT_ENGINE_SESSION_H
+
+#include "engine/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct oct_engine oct_engine;
+typedef struct oct_worker oct_worker;
+
+typedef enum oct_precision {
+    OCT_PRECISION_F32 = 1,
+    OCT_PRECISION_F16 = 2,
+    OCT_PRECISION_S8 = 4,
+    OCT_PRECISION_TF32 = 8,
+} oct_precision; /* bits; an engine may mix */
+
+typedef struct oct_engine_options {
+    const char *backend; /* "cpu" (default when NULL), "ref", "cuda", "cuda:N" */
+    int threads;         /* threads one worker may use; 0 = oct_cpu_count() */
+    uint32_t
+        precision; /* OCT_PRECISION_* bits; 0 = F32 (Q/DQ in the graph is lowered when S8 is set) */
+    bool observe_all; /* observe every float value named in the ONNX graph, inputs included */
+    const char *const *observe; /* else these names */
+    size_t n_observe;
+    bool tune;                /* time candidates instead of taking the first */
+    int max_plans;            /* plans kept; 0 = 8 */
+    size_t arena_limit_bytes; /* refuse plans above; 0 = none */
+    bool no_fusion;           /* debugging: run the graph as imported */
+} oct_engine_options;
+
+/* The model must outlive the engine. */
+OCT_MUST_CHECK oct_status oct_engine_new(oct_ctx *ctx, const oct_model *m,
+                                         const oct_engine_options *opt, oct_engine **out);
+void oct_engine_free(oct_engine *e, oct_ctx *ctx); /* NULL is allowed; after its workers */
+
+typedef struct oct_io {
+    const char *name;
+    oct_dtype dtype;
+    oct_shape shape; /* as declared; symbols where dynamic */
+} oct_io;
+
+size_t oct_engine_inputs(const oct_engine *e,
+                         const oct_io **list); /* model order, without initializers */
+size_t oct_engine_outputs(const oct_engine *e, const oct_io **list); /* model order */
+
+/* Values that will be observed, in execution order: index here = `value` in the callback. A value
+ * that is a Relu of another observed one, or moves its elements unchanged, says so, so that
+ * statistics can be derived instead of scanned. */
+typedef enum oct_derived {
+    OCT_DERIVED_NONE,
+    OCT_DERIVED_RELU, /* = max(source, 0), every element once */
+    OCT_DERIVED_SAME, /* same multiset of elements as source (Reshape, Transpose, Flatten ...) */
+} oct_derived;
+
+typedef struct oct_observed {
+    const char *name;
+    oct_dtype dtype;
+    oct_shape shape;      /* with the declared (symbolic) input shapes */
+    bool batch_outermost; /* proven: axis 0 is the batch symbol of the inputs */
+    bool batch_free;      /* does not depend on any input (or has no batch in it): counts once */
+    oct_derived derived;
+    uint32_t source; /* index of the source when derived */
+} oct_observed;
+
+size_t oct_engine_observed(const oct_engine *e, const oct_observed **list);
+
+/* Called for each observed value, on the worker's thread, values in the same order each run. `t` is
+ * valid during the call only; backend memory, layout as planned (dense). On a device the work
+ * must be queued on `stream`. A status other than OCT_OK stops the run. Derived values are not
+ * handed out when `skip_derived`. */
+typedef struct oct_observer {
+    oct_status (*fn)(struct oct_observer *self, oct_ctx *ctx, uint32_t value, const oct_tensor *t,
+                     oct_stream *stream);
+    bool skip_derived;
+} oct_observer;
+
+OCT_MUST_CHECK oct_status oct_worker_new(oct_engine *e, oct_ctx *ctx, oct_worker **out);
+void oct_worker_free(oct_worker *w, oct_ctx *ctx); /* NULL is allowed */
+
+/* Runs once. `in`: one tensor per model input, host memory, dense row-major, any shape that fits the declared
+ * one. Outputs: `out[i]` describes output i in worker memory, host, row-major, valid until the next
+ * run or free. `observer` may be NULL. */
+OCT_MUST_CHECK oct_status oct_worker_run(oct_worker *w, oct_ctx *ctx, const oct_tensor *in,
+                                         size_t n_in, oct_tensor *out, size_t n_out,
+                                         oct_observer *observer);
+
+/* Plans for these input shapes ahead of the first run. */
+OCT_MUST_CHECK oct_status oct_worker_prepare(oct_worker *w, oct_ctx *ctx, const oct_shape *in,
+                                             size_t n_in);
+
+/* One op of a plan, for --profile, inspect and coverage reports. Strings live with the engine. */
+typedef struct oct_op_info {
+    const char *node;  /* node name; fused nodes are joined in `fused` */
+    const char *fused; /* e.g. "conv1 + bn1 + relu" */
+    const char *op;
+    const char *tactic; /* candidate name */
+    oct_dtype in_dtype, out_dtype;
+    oct_shape out_shape;
+    const char *reason;        /* why not INT8 / fallback, or "" */
+    double macs;               /* multiply-accumulates of one run */
+    double bytes;              /* operand bytes touched once */
+    uint64_t n_runs, total_ns; /* measured when profiling is on */
+} oct_op_info;
+
+void oct_worker_set_profiling(oct_worker *w, bool on);
+/* Ops of the most recent plan, in execution order. */
+size_t oct_worker_ops(const oct_worker *w, const oct_op_info **list);
+size_t oct_worker_arena_bytes(const oct_worker *w);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* OCT_ENGINE_SESSION_H */
