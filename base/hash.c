@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The low-level SHA-256 interface is used on purpose: unlike EVP it neither allocates nor fails.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/sha.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define READ_BYTES ((size_t)1 << 16)
+
+struct oct_sha256_stream {
+    oct_ctx *ctx;
+    SHA256_CTX state;
+};
+
+void oct_sha256_of(const void *data, size_t n_bytes, oct_sha256 *out)
+{
+    SHA256_CTX state;
+    SHA256_Init(&state);
+    SHA256_Update(&state, data, n_bytes);
+    SHA256_Final(out->byte, &state);
+}
+
+oct_status oct_sha256_begin(oct_ctx *ctx, oct_sha256_stream **out)
+{
+    oct_sha256_stream *s = oct_alloc(ctx, sizeof *s);
+    *out = s;
+    if (!s)
+        return OCT_ERR_NOMEM;
+    s->ctx = ctx;
+    SHA256_Init(&s->state);
+    return OCT_OK;
+}
+
+void oct_sha256_update(oct_sha256_stream *s, const void *data, size_t n_bytes)
+{
+    SHA256_Update(&s->state, data, n_bytes);
+}
+
+void oct_sha256_end(oct_sha256_stream *s, oct_sha256 *out)
+{
+    if (!s)
+        return;
+    if (out)
+        SHA256_Final(out->byte, &s->state);
+    oct_free(s->ctx, s);
+}
+
+oct_status oct_sha256_of_file(oct_ctx *ctx, const char *path, oct_sha256 *out)
+{
+    oct_status st = OCT_OK;
+    SHA256_CTX state;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return oct_fail(ctx, OCT_ERR_NOT_FOUND, "%s: cannot open: %s", path, strerror(errno));
+    unsigned char *buf = oct_alloc(ctx, READ_BYTES);
+    SHA256_Init(&state);
+    for (ssize_t n = 1; buf && n != 0;) {
+        n = read(fd, buf, READ_BYTES);
+        if (n > 0)
+            SHA256_Update(&state, buf, (size_t)n);
+        if (n < 0 && errno != EINTR) {
+            st = oct_fail(ctx, OCT_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+            break;
+        }
+    }
+    close(fd);
+    if (!buf)
+        return OCT_ERR_NOMEM;
+    oct_free(ctx, buf);
+    if (st == OCT_OK)
+        SHA256_Final(out->byte, &state);
+    return st;
+}
+
+const char *oct_sha256_hex(const oct_sha256 *h, char buf[OCT_SHA256_HEX_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < OCT_SHA256_BYTES; i++) {
+        buf[2 * i] = digits[h->byte[i] >> 4];
+        buf[2 * i + 1] = digits[h->byte[i] & 15];
+    }
+    buf[OCT_SHA256_HEX_BYTES - 1] = '\0';
+    return buf;
+}
+
+int oct_sha256_cmp(const oct_sha256 *a, const oct_sha256 *b)
+{
+    return memcmp(a->byte, b->byte, OCT_SHA256_BYTES);
+}
+
+oct_xxh128 oct_xxh128_of(const void *data, size_t n_bytes)
+{
+    const XXH128_hash_t h = XXH3_128bits(data, n_bytes);
+    return (oct_xxh128){.lo = h.low64, .hi = h.high64};
+}
+
+uint64_t oct_xxh64_of(const void *data, size_t n_bytes)
+{
+    return XXH3_64bits(data, n_bytes);
+}
