@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Shared by container_write.c and container_read.c: the process-wide HDF5 lock and the type
+ * table.
+ */
+#ifndef OCT_BASE_CONTAINER_INTERNAL_H
+#define OCT_BASE_CONTAINER_INTERNAL_H
+
+#include <hdf5.h>
+
+#include "base/container.h"
+#include "base/hash.h"
+
+/* Header offsets (container.h draws them). */
+enum {
+    HEAD_KIND = 8,
+    HEAD_VERSION = 16,
+    HEAD_LENGTH = 24,
+    HEAD_HASH = 32,
+    HEAD_HASH_BYTES = 16,
+};
+
+extern const uint8_t oct_container_magic[8];
+
+/* Entered before any HDF5 call, left after: one lock (Debian's HDF5 is not thread-safe), with
+ * the error printing of the calling program saved and off in between. */
+typedef struct oct_h5_guard {
+    H5E_auto2_t func;
+    void *data;
+} oct_h5_guard;
+void oct_h5_enter(oct_h5_guard *g);
+void oct_h5_leave(oct_h5_guard *g);
+
+/* Little-endian file type and native memory type; negative for types that are not stored. */
+hid_t oct_h5_file_type(oct_dtype dt);
+hid_t oct_h5_memory_type(oct_dtype dt);
+
+/* XXH3-128 of a file image, as if its hash field were zero. `image` is restored. */
+oct_xxh128 oct_container_hash(uint8_t *image, size_t n);
+
+/* oct_container_probe() without the copy. */
+OCT_MUST_CHECK oct_status oct_container_verify(oct_ctx *ctx, uint8_t *image, size_t n,
+                                               oct_container_head *head);
+
+#endif /* OCT_BASE_CONTAINER_INTERNAL_H */
