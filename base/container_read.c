@@ -157,9 +157,9 @@ static void close_dataset(dataset *d)
 static const char *check_storage(dataset *d)
 {
     const hid_t props = H5Dget_create_plist(d->id);
-    const bool plain = H5Pget_external_count(props) == 0 && H5Pget_nfilters(props) == 0 &&
-                       (H5Pget_layout(props) == H5D_CONTIGUOUS ||
-                        H5Pget_layout(props) == H5D_COMPACT);
+    const bool plain =
+        H5Pget_external_count(props) == 0 && H5Pget_nfilters(props) == 0 &&
+        (H5Pget_layout(props) == H5D_CONTIGUOUS || H5Pget_layout(props) == H5D_COMPACT);
     H5Pclose(props);
     if (!plain)
         return "stored with filters, in chunks or externally";
@@ -264,8 +264,8 @@ oct_status oct_container_read_1d(oct_container *c, const char *path, oct_dtype d
     oct_shape shape;
     OCT_TRY(oct_container_info(c, path, &found, &shape));
     if (shape.n_dims != 1 || (uint64_t)shape.dim[0] > max_n)
-        return oct_fail(c->ctx, OCT_ERR_FORMAT, "dataset '%s': expected 1-D of at most %zu elements",
-                        path, max_n);
+        return oct_fail(c->ctx, OCT_ERR_FORMAT,
+                        "dataset '%s': expected 1-D of at most %zu elements", path, max_n);
     const size_t len = (size_t)shape.dim[0];
     void *block = oct_alloc_array(c->ctx, len, oct_dtype_bytes(dt));
     if (block == NULL)

@@ -17,7 +17,7 @@
 struct oct_container_writer {
     oct_ctx *ctx;
     hid_t file;
-    hid_t group_props;   /* creation properties without times */
+    hid_t group_props; /* creation properties without times */
     hid_t dataset_props;
     char kind[OCT_CONTAINER_KIND_BYTES + 1];
     uint32_t version;
@@ -37,7 +37,9 @@ static hid_t create_core_file(const void *unique)
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_obj_track_times(fcpl, false);
     H5Pset_fapl_core(fapl, CORE_INCREMENT_BYTES, false);
-    H5Pset_libver_bounds(fapl, H5F_LIBVER_V18, H5F_LIBVER_V18);
+    /* The oldest superblock: H5Fget_file_image() clears a flag in the newer ones without
+     * mending their checksum. */
+    H5Pset_libver_bounds(fapl, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
     hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, fcpl, fapl);
     H5Pclose(fcpl);
     H5Pclose(fapl);
@@ -114,8 +116,8 @@ static bool put_dataset(oct_container_writer *w, const char *path, hid_t file_ty
     bool ok = space >= 0 && make_parents(w, path);
     hid_t dset = -1;
     if (ok)
-        dset = H5Dcreate2(w->file, path, file_type, space, H5P_DEFAULT, w->dataset_props,
-                          H5P_DEFAULT);
+        dset =
+            H5Dcreate2(w->file, path, file_type, space, H5P_DEFAULT, w->dataset_props, H5P_DEFAULT);
     ok = ok && dset >= 0;
     if (ok && H5Sget_simple_extent_npoints(space) > 0)
         ok = H5Dwrite(dset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
@@ -144,8 +146,8 @@ oct_status oct_container_write(oct_container_writer *w, const char *path, oct_dt
     return ok ? OCT_OK : h5_fail(w, "dataset", path);
 }
 
-oct_status oct_container_write_1d(oct_container_writer *w, const char *path, oct_dtype dt,
-                                  size_t n, const void *data)
+oct_status oct_container_write_1d(oct_container_writer *w, const char *path, oct_dtype dt, size_t n,
+                                  const void *data)
 {
     const int64_t dim = (int64_t)n;
     return oct_container_write(w, path, dt, 1, &dim, data);

@@ -68,7 +68,8 @@ static void merge_bins(uint64_t *bin, size_t n, int shift)
 
 static oct_status grow_block(oct_ctx *ctx, oct_hist *h, bool wide)
 {
-    uint64_t *block = oct_zalloc_array(ctx, wide ? 2 * OCT_HIST_BINS : OCT_HIST_BINS, sizeof *block);
+    uint64_t *block =
+        oct_zalloc_array(ctx, wide ? 2 * OCT_HIST_BINS : OCT_HIST_BINS, sizeof *block);
     if (block == NULL)
         return OCT_ERR_NOMEM;
     if (h->block != NULL) /* so far only the positive half */
@@ -198,8 +199,8 @@ static oct_status merge_fold(oct_ctx *ctx, oct_hist *dst, const oct_hist *src, i
     if (src->pos.amax > 0)
         add_bins(d->bin, s->bin, OCT_HIST_COARSE_BINS, dst->pos.width_exp - src->pos.width_exp);
     if (src->neg.amax > 0)
-        add_bins(d->bin + OCT_HIST_COARSE_BINS, s->bin + OCT_HIST_COARSE_BINS,
-                 OCT_HIST_COARSE_BINS, dst->neg.width_exp - src->neg.width_exp);
+        add_bins(d->bin + OCT_HIST_COARSE_BINS, s->bin + OCT_HIST_COARSE_BINS, OCT_HIST_COARSE_BINS,
+                 dst->neg.width_exp - src->neg.width_exp);
     return OCT_OK;
 }
 
@@ -230,8 +231,8 @@ static oct_status relu_fold(oct_ctx *ctx, oct_hist *dst, const oct_hist *src, in
     OCT_TRY(oct_hist_reserve_fold(ctx, dst, fold));
     oct_hist_fold *d = &dst->fold[fold];
     d->pos_amax = s->pos_amax;
-    d->n_zero = s->n_zero + s->n_neg_inf +
-                sum_bins(s->bin + OCT_HIST_COARSE_BINS, OCT_HIST_COARSE_BINS);
+    d->n_zero =
+        s->n_zero + s->n_neg_inf + sum_bins(s->bin + OCT_HIST_COARSE_BINS, OCT_HIST_COARSE_BINS);
     d->n_total = s->n_total + s->n_neg_inf;
     memcpy(d->bin, s->bin, OCT_HIST_COARSE_BINS * sizeof *d->bin);
     return OCT_OK;

@@ -44,8 +44,8 @@ static void count_ref(const float *x, size_t n, const oct_hist_table *t)
         if (mag < MIN_NORMAL_BITS || mag >= INF_BITS)
             continue;
         const bool neg = (u >> 31) != 0;
-        const uint32_t k = (uint32_t)(neg ? -x[i] * t->neg_mul : x[i] * t->pos_mul) +
-                           (neg ? OCT_HIST_BINS : 0);
+        const uint32_t k =
+            (uint32_t)(neg ? -x[i] * t->neg_mul : x[i] * t->pos_mul) + (neg ? OCT_HIST_BINS : 0);
         t->bin[k]++;
         if (t->coarse != NULL)
             t->coarse[k >> OCT_HIST_COARSE_SHIFT]++;

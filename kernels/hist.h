@@ -23,8 +23,8 @@
 extern "C" {
 #endif
 
-#define OCT_HIST_BINS 32768                            /* of one sign */
-#define OCT_HIST_COARSE_BINS 2048                      /* of one sign, folded 16 to 1 */
+#define OCT_HIST_BINS 32768       /* of one sign */
+#define OCT_HIST_COARSE_BINS 2048 /* of one sign, folded 16 to 1 */
 #define OCT_HIST_COARSE_SHIFT 4
 
 /* Accumulates over calls; zero it first. Magnitudes of normal values only. */

@@ -42,7 +42,7 @@ static void scan_avx512(const float *x, size_t n, oct_hist_range *r)
         const __m512i mag = _mm512_and_si512(bits, abs_bits);
         const __mmask16 small = _mm512_mask_cmplt_epi32_mask(lanes, mag, least);
         const __mmask16 odd = _mm512_mask_cmpge_epi32_mask(lanes, mag, inf);
-        const __mmask16 normal = lanes & (__mmask16)~(small | odd);
+        const __mmask16 normal = lanes & (__mmask16) ~(small | odd);
         const __mmask16 sign = _mm512_movepi32_mask(bits);
         n_zero += (unsigned)__builtin_popcount(small);
         pos = _mm512_mask_max_epi32(pos, normal & (__mmask16)~sign, pos, mag);
@@ -51,8 +51,10 @@ static void scan_avx512(const float *x, size_t n, oct_hist_range *r)
             count_odd(bits, mag, lanes, r);
     }
     r->n_zero += n_zero;
-    const float p = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(pos))));
-    const float m = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(neg))));
+    const float p =
+        _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(pos))));
+    const float m =
+        _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(neg))));
     r->pos_amax = p > r->pos_amax ? p : r->pos_amax;
     r->neg_amax = m > r->neg_amax ? m : r->neg_amax;
 }

@@ -134,8 +134,7 @@ static void truncated_files_are_refused(void **state)
     sample_image(&image, &n);
     for (size_t len = 0; len < n; len += 1 + len / 20) {
         oct_container *c = NULL;
-        assert_int_equal(oct_container_open_memory(ctx, image, len, "test", 3, &c),
-                         OCT_ERR_FORMAT);
+        assert_int_equal(oct_container_open_memory(ctx, image, len, "test", 3, &c), OCT_ERR_FORMAT);
         oct_error_clear(ctx);
     }
     oct_free(ctx, image);

@@ -101,8 +101,8 @@ static void any_split_and_order_gives_the_same_bytes(void **state)
         for (int i = 7; i >= 0; i--) {
             oct_hist one;
             oct_hist_init(&one);
-            assert_int_equal(
-                oct_hist_add(ctx, &one, values + cut[i], cut[i + 1] - cut[i], 3, NULL), OCT_OK);
+            assert_int_equal(oct_hist_add(ctx, &one, values + cut[i], cut[i + 1] - cut[i], 3, NULL),
+                             OCT_OK);
             assert_int_equal(oct_hist_merge(ctx, &reversed, &one), OCT_OK);
             oct_hist_deinit(ctx, &one);
         }
@@ -213,8 +213,8 @@ static void counts_beyond_32_bits_survive_merging(void **state)
 
 static void every_value_lies_inside_its_bin_and_the_width_is_the_least(void **state)
 {
-    static const float probe[] = {1.0f,          0.99999994f,   1e-37f, 1.17549435e-38f,
-                                  3.4028235e38f, 255.0f,        256.0f, 255.99998f,
+    static const float probe[] = {1.0f,          0.99999994f,    1e-37f, 1.17549435e-38f,
+                                  3.4028235e38f, 255.0f,         256.0f, 255.99998f,
                                   -1.0f,         -1.175495e-38f, -3e38f, 1e10f};
     for (size_t i = 0; i < sizeof probe / sizeof probe[0]; i++) {
         oct_hist h;
@@ -240,7 +240,8 @@ static void all_kernels_agree_with_the_reference(void **state)
     for (int v = 0; oct_hist_kernel_at(v) != NULL; v++) {
         const oct_hist_kernel *k = oct_hist_kernel_at(v);
         for (size_t l = 0; l < sizeof length / sizeof length[0]; l++) {
-            oct_hist_range r[2] = {{0}, {0}};
+            oct_hist_range r[2];
+            memset(r, 0, sizeof r);
             oct_hist_ref.scan(values, length[l], &r[0]);
             k->scan(values, length[l], &r[1]);
             assert_true(r[0].pos_amax == r[1].pos_amax && r[0].neg_amax == r[1].neg_amax);
