@@ -5,13 +5,6 @@
 #include <string.h>
 
 #include "kernels/ref/ref.h"
-#if __has_include("kernels/cpu/cpu.h")
-#include "kernels/cpu/cpu.h"
-#define HAVE_CPU 1
-#endif
-#ifdef OCT_HAVE_CUDA
-#include "kernels/cuda/cuda.h"
-#endif
 
 /* `arg` is what follows the colon of "cuda:1", "" without one. */
 typedef oct_status (*open_fn)(oct_ctx *ctx, const char *arg, oct_backend **out);
@@ -23,26 +16,12 @@ static oct_status open_ref(oct_ctx *ctx, const char *arg, oct_backend **out)
     return oct_ref_open(ctx, out);
 }
 
-#ifdef HAVE_CPU
-static oct_status open_cpu(oct_ctx *ctx, const char *arg, oct_backend **out)
-{
-    if (*arg)
-        return oct_fail(ctx, OCT_ERR_USAGE, "device cpu:%s: cpu has no numbers", arg);
-    return oct_cpu_open(ctx, out);
-}
-#endif
-
+/* A backend that is not always built guards its include and its row by OCT_HAVE_<NAME>. */
 static const struct {
     const char *name;
     open_fn open;
 } BACKENDS[] = {
     {"ref", open_ref},
-#ifdef HAVE_CPU
-    {"cpu", open_cpu},
-#endif
-#ifdef OCT_HAVE_CUDA
-    {"cuda", oct_cuda_open},
-#endif
 };
 
 oct_status oct_backend_open(oct_ctx *ctx, const char *name, oct_backend **out)
