@@ -213,20 +213,20 @@ static void load_operand(const binary_job *j, wide_block *w, int k, int64_t offs
     const char *src = o->data + offset * (int64_t)o->elem_bytes;
     switch (j->wide) {
     case OCT_DT_F32:
-        oct_ref_load_f32(w->f32, src, o->dt, n, step);
+        oct_ref_read_f32(w->f32, src, o->dt, n, step);
         if (o->quantized)
             for (int64_t i = 0; i < n; i++)
                 w->f32[i] = o->q.scale * (w->f32[i] - (float)o->q.zero_point);
         break;
     case OCT_DT_F64:
-        oct_ref_load_f64(w->f64, src, o->dt, n, step);
+        oct_ref_read_f64(w->f64, src, o->dt, n, step);
         break;
     case OCT_DT_BOOL:
         for (int64_t i = 0; i < n; i++)
             w->bool8[i] = (uint8_t)src[i * step];
         break;
     default:
-        oct_ref_load_s64(w->s64, src, o->dt, n, step);
+        oct_ref_read_s64(w->s64, src, o->dt, n, step);
     }
 }
 
@@ -246,11 +246,11 @@ static void store_result(const binary_job *j, const wide_block *w, int64_t offse
     if (j->out.quantized)
         quantize_block(j, (int8_t *)dst, step, w->f32, n);
     else if (j->wide == OCT_DT_F32)
-        oct_ref_store_f32(dst, j->out.dt, step, w->f32, n);
+        oct_ref_write_f32(dst, j->out.dt, step, w->f32, n);
     else if (j->wide == OCT_DT_F64)
-        oct_ref_store_f64(dst, j->out.dt, step, w->f64, n);
+        oct_ref_write_f64(dst, j->out.dt, step, w->f64, n);
     else
-        oct_ref_store_s64(dst, j->out.dt, step, w->s64, n);
+        oct_ref_write_s64(dst, j->out.dt, step, w->s64, n);
 }
 
 static void divide_block(const binary_job *j, wide_block *w, int64_t n)
@@ -455,5 +455,5 @@ const oct_ref_entry oct_ref_binary[] = {
     REAL(GREATER), REAL(GREATER_OR_EQUAL),
     REAL(LESS),    REAL(LESS_OR_EQUAL),
     REAL(AND),     REAL(OR),
-    REAL(XOR),     {OCT_OP_COUNT, NULL, NULL, NULL},
+    REAL(XOR),     {OCT_OP_COUNT, NULL, NULL, NULL, false},
 };

@@ -150,32 +150,32 @@ static const struct {
     store_fn store_f32, store_f64, store_s64;
 } access_of[OCT_DT_COUNT] = {TYPES(ROW)};
 
-void oct_ref_load_f32(float *dst, const void *src, oct_dtype dt, int64_t n, int64_t step)
+void oct_ref_read_f32(float *dst, const void *src, oct_dtype dt, int64_t n, int64_t step)
 {
     access_of[dt].load_f32(dst, src, n, step);
 }
 
-void oct_ref_load_f64(double *dst, const void *src, oct_dtype dt, int64_t n, int64_t step)
+void oct_ref_read_f64(double *dst, const void *src, oct_dtype dt, int64_t n, int64_t step)
 {
     access_of[dt].load_f64(dst, src, n, step);
 }
 
-void oct_ref_load_s64(int64_t *dst, const void *src, oct_dtype dt, int64_t n, int64_t step)
+void oct_ref_read_s64(int64_t *dst, const void *src, oct_dtype dt, int64_t n, int64_t step)
 {
     access_of[dt].load_s64(dst, src, n, step);
 }
 
-void oct_ref_store_f32(void *dst, oct_dtype dt, int64_t step, const float *src, int64_t n)
+void oct_ref_write_f32(void *dst, oct_dtype dt, int64_t step, const float *src, int64_t n)
 {
     access_of[dt].store_f32(dst, step, src, n);
 }
 
-void oct_ref_store_f64(void *dst, oct_dtype dt, int64_t step, const double *src, int64_t n)
+void oct_ref_write_f64(void *dst, oct_dtype dt, int64_t step, const double *src, int64_t n)
 {
     access_of[dt].store_f64(dst, step, src, n);
 }
 
-void oct_ref_store_s64(void *dst, oct_dtype dt, int64_t step, const int64_t *src, int64_t n)
+void oct_ref_write_s64(void *dst, oct_dtype dt, int64_t step, const int64_t *src, int64_t n)
 {
     access_of[dt].store_s64(dst, step, src, n);
 }
@@ -260,7 +260,7 @@ static oct_status run_cast(oct_ctx *ctx, const oct_op_desc *d, const oct_run_arg
 }
 
 const oct_ref_entry oct_ref_cast[] = {
-    {OCT_OP_CAST, run_cast, NULL, oct_ref_accept_strided},
-    {OCT_OP_CAST_LIKE, run_cast, NULL, oct_ref_accept_strided},
-    {OCT_OP_COUNT, NULL, NULL, NULL},
+    {OCT_OP_CAST, run_cast, NULL, oct_ref_accept_strided, false},
+    {OCT_OP_CAST_LIKE, run_cast, NULL, oct_ref_accept_strided, false},
+    {OCT_OP_COUNT, NULL, NULL, NULL, false},
 };

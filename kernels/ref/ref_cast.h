@@ -25,12 +25,12 @@ void oct_ref_cast_elems(void *dst, oct_dtype to, const void *src, oct_dtype from
 
 /* Strided element access through one wide type. `src` points at the first element; at
  * most OCT_REF_BLOCK elements. load_s64 keeps the bits of u64. */
-void oct_ref_load_f32(float *dst, const void *src, oct_dtype dt, int64_t n, int64_t step);
-void oct_ref_load_f64(double *dst, const void *src, oct_dtype dt, int64_t n, int64_t step);
-void oct_ref_load_s64(int64_t *dst, const void *src, oct_dtype dt, int64_t n, int64_t step);
-void oct_ref_store_f32(void *dst, oct_dtype dt, int64_t step, const float *src, int64_t n);
-void oct_ref_store_f64(void *dst, oct_dtype dt, int64_t step, const double *src, int64_t n);
-void oct_ref_store_s64(void *dst, oct_dtype dt, int64_t step, const int64_t *src, int64_t n);
+void oct_ref_read_f32(float *dst, const void *src, oct_dtype dt, int64_t n, int64_t step);
+void oct_ref_read_f64(double *dst, const void *src, oct_dtype dt, int64_t n, int64_t step);
+void oct_ref_read_s64(int64_t *dst, const void *src, oct_dtype dt, int64_t n, int64_t step);
+void oct_ref_write_f32(void *dst, oct_dtype dt, int64_t step, const float *src, int64_t n);
+void oct_ref_write_f64(void *dst, oct_dtype dt, int64_t step, const double *src, int64_t n);
+void oct_ref_write_s64(void *dst, oct_dtype dt, int64_t step, const int64_t *src, int64_t n);
 
 /* Element `i` as s64, for indices, axes and counts. */
 int64_t oct_ref_get_s64(const void *data, oct_dtype dt, int64_t i);

@@ -98,20 +98,20 @@ static void clip_block(const clip_job *j, char *dst, int64_t dst_step, const cha
         uint64_t u64[OCT_REF_BLOCK];
     } b;
     if (j->dt == OCT_DT_F64) {
-        oct_ref_load_f64(b.f64, src, j->dt, n, src_step);
+        oct_ref_read_f64(b.f64, src, j->dt, n, src_step);
         clip_f64(j, b.f64, b.f64, n);
-        oct_ref_store_f64(dst, j->dt, dst_step, b.f64, n);
+        oct_ref_write_f64(dst, j->dt, dst_step, b.f64, n);
     } else if (oct_dtype_is_float(j->dt)) {
-        oct_ref_load_f32(b.f32, src, j->dt, n, src_step);
+        oct_ref_read_f32(b.f32, src, j->dt, n, src_step);
         clip_f32(j, b.f32, b.f32, n);
-        oct_ref_store_f32(dst, j->dt, dst_step, b.f32, n);
+        oct_ref_write_f32(dst, j->dt, dst_step, b.f32, n);
     } else {
-        oct_ref_load_s64(b.s64, src, j->dt, n, src_step);
+        oct_ref_read_s64(b.s64, src, j->dt, n, src_step);
         if (j->dt == OCT_DT_U64)
             clip_u64(j, b.u64, b.u64, n);
         else
             clip_s64(j, b.s64, b.s64, n);
-        oct_ref_store_s64(dst, j->dt, dst_step, b.s64, n);
+        oct_ref_write_s64(dst, j->dt, dst_step, b.s64, n);
     }
 }
 
@@ -136,9 +136,9 @@ static bool bound(const oct_op_desc *d, const oct_run_args *a, int i, float *f32
 {
     if (i >= d->n_in || d->in[i].desc.dtype == OCT_DT_NONE || !a->in[i])
         return false;
-    oct_ref_load_f32(f32, a->in[i], d->in[i].desc.dtype, 1, 1);
-    oct_ref_load_f64(f64, a->in[i], d->in[i].desc.dtype, 1, 1);
-    oct_ref_load_s64(s64, a->in[i], d->in[i].desc.dtype, 1, 1);
+    oct_ref_read_f32(f32, a->in[i], d->in[i].desc.dtype, 1, 1);
+    oct_ref_read_f64(f64, a->in[i], d->in[i].desc.dtype, 1, 1);
+    oct_ref_read_s64(s64, a->in[i], d->in[i].desc.dtype, 1, 1);
     return true;
 }
 
@@ -159,7 +159,7 @@ static oct_status run_clip(oct_ctx *ctx, const oct_op_desc *d, const oct_run_arg
 
 /* Clip's bounds are plain numbers, so quantized data cannot be clipped by them here. */
 const oct_ref_entry oct_ref_select[] = {
-    {OCT_OP_WHERE, run_where, NULL, oct_ref_accept_strided},
-    {OCT_OP_CLIP, run_clip, NULL, oct_ref_accept_strided},
-    {OCT_OP_COUNT, NULL, NULL, NULL},
+    {OCT_OP_WHERE, run_where, NULL, oct_ref_accept_strided, false},
+    {OCT_OP_CLIP, run_clip, NULL, oct_ref_accept_strided, false},
+    {OCT_OP_COUNT, NULL, NULL, NULL, false},
 };

@@ -182,17 +182,17 @@ static void unary_blocks(const unary_job *j, char *y, int64_t y_step, const char
         const char *from = x + i * x_step * bytes;
         char *to = y + i * y_step * bytes;
         if (j->wide == OCT_DT_F32) {
-            oct_ref_load_f32(b.f32, from, j->dt, m, x_step);
+            oct_ref_read_f32(b.f32, from, j->dt, m, x_step);
             j->fn(b.f32, b.f32, m, j->attr);
-            oct_ref_store_f32(to, j->dt, y_step, b.f32, m);
+            oct_ref_write_f32(to, j->dt, y_step, b.f32, m);
         } else if (j->wide == OCT_DT_F64) {
-            oct_ref_load_f64(b.f64, from, j->dt, m, x_step);
+            oct_ref_read_f64(b.f64, from, j->dt, m, x_step);
             j->fn(b.f64, b.f64, m, j->attr);
-            oct_ref_store_f64(to, j->dt, y_step, b.f64, m);
+            oct_ref_write_f64(to, j->dt, y_step, b.f64, m);
         } else {
-            oct_ref_load_s64(b.s64, from, j->dt, m, x_step);
+            oct_ref_read_s64(b.s64, from, j->dt, m, x_step);
             j->fn(b.s64, b.s64, m, j->attr);
-            oct_ref_store_s64(to, j->dt, y_step, b.s64, m);
+            oct_ref_write_s64(to, j->dt, y_step, b.s64, m);
         }
     }
 }
@@ -275,7 +275,7 @@ static void test_row(void *user, const int64_t *offset, const int64_t *step, int
     double x[OCT_REF_BLOCK];
     for (int64_t i = 0; i < n; i += OCT_REF_BLOCK) {
         const int64_t m = n - i < OCT_REF_BLOCK ? n - i : OCT_REF_BLOCK;
-        oct_ref_load_f64(x, j->src + (offset[1] + i * step[1]) * bytes, j->dt, m, step[1]);
+        oct_ref_read_f64(x, j->src + (offset[1] + i * step[1]) * bytes, j->dt, m, step[1]);
         uint8_t *y = j->dst + offset[0] + i * step[0];
         for (int64_t k = 0; k < m; k++)
             y[k * step[0]] = test_elem(j, x[k]);
@@ -350,8 +350,8 @@ const oct_ref_entry oct_ref_unary[] = {
     ENTRY(COS),
     ENTRY(TAN),
     ENTRY(ATAN),
-    {OCT_OP_IS_NAN, run_test, NULL, oct_ref_accept_strided},
-    {OCT_OP_IS_INF, run_test, NULL, oct_ref_accept_strided},
-    {OCT_OP_NOT, run_not, NULL, oct_ref_accept_strided},
-    {OCT_OP_COUNT, NULL, NULL, NULL},
+    {OCT_OP_IS_NAN, run_test, NULL, oct_ref_accept_strided, false},
+    {OCT_OP_IS_INF, run_test, NULL, oct_ref_accept_strided, false},
+    {OCT_OP_NOT, run_not, NULL, oct_ref_accept_strided, false},
+    {OCT_OP_COUNT, NULL, NULL, NULL, false},
 };
