@@ -14,7 +14,9 @@ typedef struct oct_infer_entry {
     oct_infer_fn infer;
 } oct_infer_entry;
 
-#define OCT_INFER_GROUPS(X) X(softmax)
+#define OCT_INFER_GROUPS(X) \
+    X(softmax)              \
+    X(elementwise)
 
 #define X(group) extern const oct_infer_entry oct_infer_##group[];
 OCT_INFER_GROUPS(X)

@@ -436,13 +436,13 @@ void oct_ref_binary_accumulate(oct_op op, oct_dtype dt, void *y, const void *x, 
     binary_job_row(&j, offset, step, n);
 }
 
-#define ENTRY(op)                                               \
-    {                                                           \
-        OCT_OP_##op, run_binary, NULL, oct_ref_accept_quantized \
+#define ENTRY(op)                                                      \
+    {                                                                  \
+        OCT_OP_##op, run_binary, NULL, oct_ref_accept_quantized, false \
     }
-#define REAL(op)                                              \
-    {                                                         \
-        OCT_OP_##op, run_binary, NULL, oct_ref_accept_strided \
+#define REAL(op)                                                     \
+    {                                                                \
+        OCT_OP_##op, run_binary, NULL, oct_ref_accept_strided, false \
     }
 
 const oct_ref_entry oct_ref_binary[] = {

@@ -9,7 +9,12 @@
 
 #include "kernels/ref/ref.h"
 
-#define OCT_REF_GROUPS(X) X(softmax)
+#define OCT_REF_GROUPS(X) \
+    X(softmax)            \
+    X(unary)              \
+    X(binary)             \
+    X(select)             \
+    X(cast)
 
 #define X(group) extern const oct_ref_entry oct_ref_##group[];
 OCT_REF_GROUPS(X)

@@ -312,9 +312,9 @@ static oct_status run_not(oct_ctx *ctx, const oct_op_desc *d, const oct_run_args
     return OCT_OK;
 }
 
-#define ENTRY(op)                                            \
-    {                                                        \
-        OCT_OP_##op, run_unary, NULL, oct_ref_accept_strided \
+#define ENTRY(op)                                                   \
+    {                                                               \
+        OCT_OP_##op, run_unary, NULL, oct_ref_accept_strided, false \
     }
 
 const oct_ref_entry oct_ref_unary[] = {
