@@ -64,6 +64,7 @@ typedef struct oct_node {
     uint32_t n_in, n_out;
     oct_epilogue epilogue; /* residual = index into in[]; act NONE and residual -1 by default */
     bool dead;
+    const char *note;     /* why it stays in floating point in a quantized model, or NULL */
     uint32_t model_index; /* node number in the ONNX file, or OCT_NONE */
 } oct_node;
 
