@@ -1,8 +1,180 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * octet: the public C API.
+ * octet: the public C API of liboctet.
+ *
+ *     octet_ctx *ctx;
+ *     if (octet_ctx_new(NULL, &ctx) != OCTET_OK)
+ *         return 1;
+ *     octet_model *model;
+ *     if (octet_model_open(ctx, "model.onnx", NULL, &model) != OCTET_OK)
+ *         fprintf(stderr, "%s\n", octet_error_text(ctx));
+ *
+ * Conventions
+ * - Every function that can fail on its input returns octet_status; the reason is text in
+ *   the context (octet_error_text). Outputs are untouched on failure. The library never
+ *   prints, exits or aborts because of an input.
+ * - Handles are opaque. `octet_x_open/new` makes one, `octet_x_close/free` ends it; NULL is
+ *   allowed there. Objects end before their context.
+ * - Option structs begin with `struct_size`; set it with OCTET_INIT(options) and change the
+ *   fields you care about. Zero always means "default", so later versions can add fields.
+ *   NULL options mean all defaults.
+ * - One context serves one thread at a time. Use one per thread; they share nothing.
+ * - Strings are UTF-8. Pointers returned as `const` belong to the object they came from.
+ * - Functions of a minor version are never removed or changed; symbols start with octet_.
  */
 #ifndef OCTET_OCTET_H
 #define OCTET_OCTET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define OCTET_API __attribute__((visibility("default")))
+#define OCTET_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define OCTET_API
+#define OCTET_MUST_CHECK
+#endif
+
+/* Clears an option struct and sets its size: `OCTET_INIT(opt);` */
+#define OCTET_INIT(options) octet_init_options(&(options), sizeof(options))
+static inline void octet_init_options(void *options, size_t bytes)
+{
+    unsigned char *p = (unsigned char *)options;
+    size_t i;
+    for (i = 0; i < bytes; i++)
+        p[i] = 0;
+    *(size_t *)options = bytes;
+}
+
+/* ---- version ---------------------------------------------------------------------------- */
+
+#define OCTET_VERSION_MAJOR 0
+#define OCTET_VERSION_MINOR 1
+#define OCTET_VERSION_PATCH 0
+
+/* "0.1.0": the library that is running, which may be newer than this header. */
+OCTET_API const char *octet_version(void);
+
+/* ---- status ----------------------------------------------------------------------------- */
+
+typedef enum octet_status {
+    OCTET_OK = 0,
+    OCTET_ERR_NOMEM = -1,       /* out of memory */
+    OCTET_ERR_IO = -2,          /* reading or writing failed, disk full */
+    OCTET_ERR_FORMAT = -3,      /* malformed file */
+    OCTET_ERR_VERSION = -4,     /* file of a version this library does not read */
+    OCTET_ERR_UNSUPPORTED = -5, /* operator, attribute or model not supported */
+    OCTET_ERR_SHAPE = -6,       /* tensor shapes do not agree */
+    OCTET_ERR_RANGE = -7,       /* value out of range */
+    OCTET_ERR_STALE = -8,       /* file belongs to another model */
+    OCTET_ERR_DEVICE = -9,      /* GPU error */
+    OCTET_ERR_USAGE = -10,      /* wrong argument or configuration */
+    OCTET_ERR_NOT_FOUND = -11,  /* input missing */
+    OCTET_ERR_LIMIT = -12,      /* a limit was exceeded */
+    OCTET_ERR_GATE = -13,       /* quality gate failed */
+    OCTET_ERR_CANCELLED = -14,  /* the cancel callback said so */
+    OCTET_ERR_BUG = -15         /* internal error: please report */
+} octet_status;
+
+/* Constant text, e.g. "malformed file". Never NULL. */
+OCTET_API const char *octet_status_str(octet_status st);
+
+/* ---- context ---------------------------------------------------------------------------- */
+
+typedef struct octet_ctx octet_ctx;
+
+typedef enum octet_log_level {
+    OCTET_LOG_ERROR,
+    OCTET_LOG_WARN,
+    OCTET_LOG_INFO,
+    OCTET_LOG_DEBUG
+} octet_log_level;
+
+/* All callbacks may be called from several threads at once. */
+typedef struct octet_ctx_options {
+    size_t struct_size;
+    void *user; /* handed to the callbacks below */
+    /* Allocator, both or none (malloc). `alloc` returns a block aligned to 64 bytes, or NULL;
+     * `free` gets the same size again. */
+    void *(*alloc)(void *user, size_t bytes);
+    void (*free)(void *user, void *p, size_t bytes);
+    /* Log sink; NULL = silent. Messages above `log_level` are dropped. */
+    void (*log)(void *user, octet_log_level level, const char *text);
+    octet_log_level log_level;
+    /* Polled between images and layers; not 0 = stop with OCTET_ERR_CANCELLED. */
+    int (*cancelled)(void *user);
+    size_t memory_limit_bytes; /* allocations beyond it fail; 0 = no limit */
+} octet_ctx_options;
+
+/* OCTET_ERR_NOMEM, or OCTET_ERR_USAGE for options of an unknown size. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_ctx_new(const octet_ctx_options *options,
+                                                      octet_ctx **out);
+OCTET_API void octet_ctx_free(octet_ctx *ctx);
+
+/* Why the last call on this context failed: object, value, expectation. "" if none failed
+ * since octet_error_clear(). The first message stays until it is cleared. */
+OCTET_API const char *octet_error_text(const octet_ctx *ctx);
+OCTET_API octet_status octet_error_status(const octet_ctx *ctx);
+OCTET_API void octet_error_clear(octet_ctx *ctx);
+
+/* Bytes in live blocks of this context, and the most there ever were. */
+OCTET_API size_t octet_memory_now(const octet_ctx *ctx);
+OCTET_API size_t octet_memory_peak(const octet_ctx *ctx);
+
+/* Cores this process may use (affinity, then cgroup quota): the default of `n_threads`. */
+OCTET_API int octet_cpu_count(void);
+
+/* ---- tensors ---------------------------------------------------------------------------- */
+
+#define OCTET_MAX_DIMS 8
+
+typedef enum octet_dtype {
+    OCTET_DTYPE_NONE = 0,
+    OCTET_DTYPE_F32 = 1,
+    OCTET_DTYPE_F16 = 2,
+    OCTET_DTYPE_BF16 = 3,
+    OCTET_DTYPE_F64 = 4,
+    OCTET_DTYPE_S8 = 5,
+    OCTET_DTYPE_U8 = 6,
+    OCTET_DTYPE_S16 = 7,
+    OCTET_DTYPE_U16 = 8,
+    OCTET_DTYPE_S32 = 9,
+    OCTET_DTYPE_U32 = 10,
+    OCTET_DTYPE_S64 = 11,
+    OCTET_DTYPE_U64 = 12,
+    OCTET_DTYPE_BOOL = 13
+} octet_dtype;
+
+/* Dense, row-major (last dimension innermost). Owns nothing. */
+typedef struct octet_tensor {
+    octet_dtype dtype;
+    int n_dims; /* 0 = scalar */
+    int64_t dim[OCTET_MAX_DIMS];
+    void *data;
+} octet_tensor;
+
+OCTET_API size_t octet_dtype_bytes(octet_dtype dt);    /* 0 for NONE and unknown codes */
+OCTET_API const char *octet_dtype_str(octet_dtype dt); /* "f32"; never NULL */
+/* Bytes of the elements; 0 when the shape is invalid or the product overflows. */
+OCTET_API size_t octet_tensor_bytes(const octet_tensor *t);
+
+/* ---- models (engine/api_model.c) -------------------------------------------------------- */
+
+typedef struct octet_model octet_model;
+
+/* ---- statistics, calibration and caches (calib/api_calib.c) ----------------------------- */
+
+/* ---- quantization (quant/api_quant.c) --------------------------------------------------- */
+
+/* ---- engines (engine/api_engine.c) ------------------------------------------------------ */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* OCTET_OCTET_H */
