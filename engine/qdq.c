@@ -141,14 +141,17 @@ static oct_status add_node(oct_graph *g, oct_ctx *ctx, oct_op op, oct_value_id x
     attr.axis = quant->axis;
     oct_value_id in[3] = {x, OCT_NONE, OCT_NONE};
     OCT_TRY(add_params(g, ctx, quant, quantized, name, in + 1));
-    const char *fresh = oct_graph_fresh_name(g, ctx, name);
-    if (!fresh)
-        return OCT_ERR_NOMEM;
-    const oct_dtype dt = op == OCT_OP_QUANTIZE_LINEAR ? quantized : OCT_DT_F32;
-    const oct_shape shape = oct_graph_value(g, x)->shape;
+    if (*out == OCT_NONE) {
+        const char *fresh = oct_graph_fresh_name(g, ctx, name);
+        if (!fresh)
+            return OCT_ERR_NOMEM;
+        const oct_dtype dt = op == OCT_OP_QUANTIZE_LINEAR ? quantized : OCT_DT_F32;
+        const oct_shape shape = oct_graph_value(g, x)->shape;
+        OCT_TRY(oct_graph_add_value(g, ctx, fresh, dt, &shape, out));
+    }
     oct_node_id node;
-    OCT_TRY(oct_graph_add_value(g, ctx, fresh, dt, &shape, out));
-    return oct_graph_add_node(g, ctx, op, fresh, &attr, in, 3, out, 1, &node);
+    return oct_graph_add_node(g, ctx, op, oct_graph_value(g, *out)->name, &attr, in, 3, out, 1,
+                              &node);
 }
 
 oct_status oct_qdq_add_quantize(oct_graph *g, oct_ctx *ctx, oct_value_id x, const oct_quant *quant,

@@ -26,12 +26,13 @@ bool oct_quant_equal(const oct_quant *a, const oct_quant *b);
 /* The DequantizeLinear that makes value `v`, or NULL. */
 const oct_node *oct_qdq_dequantize_of(const oct_graph *g, oct_value_id v);
 
-/* Appends `QuantizeLinear(x)` with per-tensor or per-axis parameters; its s8/u8 result gets
- * `name` (made unique) and carries the quant annotation. */
+/* Appends `QuantizeLinear(x)` with per-tensor or per-axis parameters. The result, s8/u8 with the quant
+ * annotation, is `*out` if that is a value without a producer, or with OCT_NONE in `*out` a new
+ * value called `name` (made unique). */
 OCT_MUST_CHECK oct_status oct_qdq_add_quantize(oct_graph *g, oct_ctx *ctx, oct_value_id x,
                                                const oct_quant *quant, oct_dtype dt,
                                                const char *name, oct_value_id *out);
-/* Appends `DequantizeLinear(q)`, f32. */
+/* Appends `DequantizeLinear(q)`, f32; `*out` as above. */
 OCT_MUST_CHECK oct_status oct_qdq_add_dequantize(oct_graph *g, oct_ctx *ctx, oct_value_id q,
                                                  const oct_quant *quant, const char *name,
                                                  oct_value_id *out);

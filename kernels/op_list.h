@@ -171,7 +171,8 @@
     X(QLINEAR_GLOBAL_AVERAGE_POOL, "QLinearGlobalAveragePool", MS, qpool)     \
     X(QGEMM, "QGemm", MS, gemm)                                               \
     /* ours: a change of layout between ops; a unary function of an 8-bit */  \
-    /* value by a 256-entry table (input 1, of the output's type) */          \
+    /* value: out byte = in[1][in byte read as u8] (256 entries, whatever */  \
+    /* the signedness of either side) */                                      \
     X(REORDER, "Reorder", OCT, none)                                          \
     X(TABLE, "Table", OCT, none)
 
