@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/ref/ref.h"
 
 /* `arg` is what follows the colon of "cuda:1", "" without one. */
@@ -16,12 +17,20 @@ static oct_status open_ref(oct_ctx *ctx, const char *arg, oct_backend **out)
     return oct_ref_open(ctx, out);
 }
 
+static oct_status open_cpu(oct_ctx *ctx, const char *arg, oct_backend **out)
+{
+    if (*arg)
+        return oct_fail(ctx, OCT_ERR_USAGE, "device cpu:%s: cpu has no numbers", arg);
+    return oct_cpu_open(ctx, out);
+}
+
 /* A backend that is not always built guards its include and its row by OCT_HAVE_<NAME>. */
 static const struct {
     const char *name;
     open_fn open;
 } BACKENDS[] = {
     {"ref", open_ref},
+    {"cpu", open_cpu},
 };
 
 oct_status oct_backend_open(oct_ctx *ctx, const char *name, oct_backend **out)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cpu/cpu_isa.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "kernels/cpu/cpu.h"
+
+#if defined(OCT_X86)
+
+/* oneDNN's names in rising order and what each allows us. */
+static const struct {
+    const char *name;
+    oct_cpu_isa limit;
+} limits[] = {
+    {"SSE41", {OCT_ISA_PORTABLE, false, false}},
+    {"AVX", {OCT_ISA_PORTABLE, false, false}},
+    {"AVX2", {OCT_ISA_AVX2, false, false}},
+    {"AVX2_VNNI", {OCT_ISA_AVX2, false, true}},
+    {"AVX2_VNNI_2", {OCT_ISA_AVX2, false, true}},
+    {"AVX512_MIC", {OCT_ISA_AVX2, false, false}},
+    {"AVX512_MIC_4OPS", {OCT_ISA_AVX2, false, false}},
+    {"AVX512_CORE", {OCT_ISA_AVX512, false, false}},
+};
+
+static oct_cpu_isa environment_limit(void)
+{
+    const oct_cpu_isa all = {OCT_ISA_AVX512, true, true};
+    const char *text = getenv("ONEDNN_MAX_CPU_ISA");
+    if (!text)
+        text = getenv("DNNL_MAX_CPU_ISA"); /* its older name */
+    for (size_t i = 0; text && i < sizeof limits / sizeof limits[0]; i++) {
+        if (strcasecmp(text, limits[i].name) == 0)
+            return limits[i].limit;
+    }
+    return all;
+}
+
+static oct_cpu_isa processor(void)
+{
+    oct_cpu_isa c = {OCT_ISA_PORTABLE, false, false};
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return c;
+    c.isa = OCT_ISA_AVX2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+        c.isa = OCT_ISA_AVX512;
+        c.avx512_vnni = __builtin_cpu_supports("avx512vnni");
+    }
+    return c;
+}
+
+oct_cpu_isa oct_cpu_isa_detect(void)
+{
+    const oct_cpu_isa have = processor(), allow = environment_limit();
+    oct_cpu_isa c;
+    c.isa = have.isa < allow.isa ? have.isa : allow.isa;
+    c.avx512_vnni = have.avx512_vnni && allow.avx512_vnni && c.isa == OCT_ISA_AVX512;
+    c.avx_vnni = have.avx_vnni && allow.avx_vnni && c.isa >= OCT_ISA_AVX2;
+    return c;
+}
+
+#else
+
+oct_cpu_isa oct_cpu_isa_detect(void)
+{
+    const oct_cpu_isa c = {OCT_ISA_PORTABLE, false, false};
+    return c;
+}
+
+#endif
+
+const char *oct_cpu_isa_text(void)
+{
+    static const char *const names[OCT_ISA_COUNT] = {"portable", "avx2", "avx512"};
+    const oct_cpu_isa c = oct_cpu_isa_detect();
+    return c.avx512_vnni ? "avx512_vnni" : names[c.isa];
+}
