@@ -24,8 +24,12 @@ target_link_libraries(octet_deps INTERFACE PNG::PNG JPEG::JPEG OpenSSL::Crypto P
 target_include_directories(octet_deps SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_compile_definitions(octet_deps INTERFACE H5_USE_18_API) # same names in HDF5 1.10 .. 1.14
 
-# OpenMP: the runtime must be the one oneDNN uses, or two pools fight for the cores.
+# OpenMP: the runtime must be the one oneDNN uses (libgomp), or two pools fight for the cores:
+# clang, which brings libomp, gets pthreads unless OpenMP is asked for.
 set(OCT_HAVE_OPENMP OFF)
+if(OCT_OPENMP STREQUAL "AUTO" AND CMAKE_C_COMPILER_ID MATCHES "Clang")
+    set(OCT_OPENMP OFF)
+endif()
 if(NOT OCT_OPENMP STREQUAL "OFF")
     find_package(OpenMP COMPONENTS C)
     if(OpenMP_C_FOUND)
