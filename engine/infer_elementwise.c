@@ -4,6 +4,7 @@
  * element types an op takes is a table.
  */
 #include "engine/infer_internal.h"
+#include "engine/infer_values.h"
 
 #define INTS                                                                                 \
     (OCT_DT_BIT(S8) | OCT_DT_BIT(U8) | OCT_DT_BIT(S16) | OCT_DT_BIT(U16) | OCT_DT_BIT(S32) | \
@@ -86,11 +87,7 @@ static oct_status broadcast_all(oct_ctx *ctx, const oct_infer_args *a, int first
             return oct_fail(ctx, OCT_ERR_SHAPE, "input %d: absent, but it is not optional", i);
         OCT_TRY(oct_infer_broadcast(ctx, a, &s, &t->shape, &s));
     }
-    if (s.n_dims < 0)
-        oct_infer_set_unknown(a, 0, dt);
-    else
-        oct_infer_set(a, 0, dt, &s);
-    return OCT_OK;
+    return oct_infer_output(ctx, a, 0, dt, &s);
 }
 
 static oct_status check_operands(oct_ctx *ctx, const oct_infer_args *a)

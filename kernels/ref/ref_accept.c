@@ -43,6 +43,28 @@ bool oct_ref_accept_mover(const oct_op_desc *d, char *reason)
     return true;
 }
 
+static bool is_dense_row(const oct_tensor_desc *t)
+{
+    return t->dtype == OCT_DT_NONE || (t->layout == OCT_LAYOUT_ROW && oct_tensor_desc_is_dense(t));
+}
+
+bool oct_ref_accept_dense_mover(const oct_op_desc *d, char *reason)
+{
+    for (int i = 0; i < d->n_in; i++)
+        if (!is_dense_row(&d->in[i].desc))
+            return refuse(reason, "input is not dense row-major");
+    for (int i = 0; i < d->n_out; i++)
+        if (!is_dense_row(&d->out[i].desc))
+            return refuse(reason, "output is not dense row-major");
+    return oct_ref_accept_mover(d, reason);
+}
+
+bool oct_ref_accept_any(const oct_op_desc *d, char *reason)
+{
+    (void)d, (void)reason;
+    return true;
+}
+
 bool oct_ref_accept_quantized(const oct_op_desc *d, char *reason)
 {
     bool any = d->out[0].quant.n > 0;
