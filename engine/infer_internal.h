@@ -16,7 +16,12 @@ typedef struct oct_infer_entry {
 
 #define OCT_INFER_GROUPS(X) \
     X(softmax)              \
-    X(elementwise)
+    X(elementwise)          \
+    X(reshape)              \
+    X(move)                 \
+    X(index)                \
+    X(source)               \
+    X(reduce)
 
 #define X(group) extern const oct_infer_entry oct_infer_##group[];
 OCT_INFER_GROUPS(X)

@@ -14,7 +14,14 @@
     X(unary)              \
     X(binary)             \
     X(select)             \
-    X(cast)
+    X(cast)               \
+    X(move)               \
+    X(pad)                \
+    X(gather)             \
+    X(scatter)            \
+    X(source)             \
+    X(reduce)             \
+    X(order)
 
 #define X(group) extern const oct_ref_entry oct_ref_##group[];
 OCT_REF_GROUPS(X)
