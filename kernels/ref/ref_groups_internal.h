@@ -21,7 +21,8 @@
     X(scatter)            \
     X(source)             \
     X(reduce)             \
-    X(order)
+    X(order)              \
+    X(conv)
 
 #define X(group) extern const oct_ref_entry oct_ref_##group[];
 OCT_REF_GROUPS(X)
