@@ -21,7 +21,13 @@ typedef struct oct_infer_entry {
     X(move)                 \
     X(index)                \
     X(source)               \
-    X(reduce)
+    X(reduce)               \
+    X(window)               \
+    X(matrix)               \
+    X(norm)                 \
+    X(quantize)             \
+    X(spatial)              \
+    X(rnn)
 
 #define X(group) extern const oct_infer_entry oct_infer_##group[];
 OCT_INFER_GROUPS(X)

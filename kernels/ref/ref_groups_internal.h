@@ -10,6 +10,7 @@
 #include "kernels/ref/ref.h"
 
 #define OCT_REF_GROUPS(X) \
+    X(conv)               \
     X(softmax)            \
     X(unary)              \
     X(binary)             \
@@ -21,8 +22,7 @@
     X(scatter)            \
     X(source)             \
     X(reduce)             \
-    X(order)              \
-    X(conv)
+    X(order)
 
 #define X(group) extern const oct_ref_entry oct_ref_##group[];
 OCT_REF_GROUPS(X)
