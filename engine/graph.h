@@ -4,12 +4,12 @@
  *
  * SSA. A *value* is a tensor with exactly one producer: a node, a graph input, or a
  * constant. Values and nodes are named by index, never by pointer, and ids are never
- * reused: a removed node stays in place with `dead` set until oct_graph_compact(). The
- * *order* (oct_graph_order) lists live nodes topologically.
+ * reused: a removed node stays in place with `dead` set. The *order* (oct_graph_order) lists
+ * live nodes topologically.
  *
  * Control flow: a subgraph is a graph of its own. Outer values that it captures are
  * explicit: they are extra inputs of the If/Loop node after its formal ones, and extra
- * inputs of the subgraph after its formal ones, in the same order.
+ * inputs of the subgraph after its formal ones, in the same order (oct_attr_control.n_captured).
  *
  * Quantization: a value with dtype s8/u8 (or s32 bias) may carry `quant`; QuantizeLinear and
  * DequantizeLinear nodes are ordinary nodes until the Q/DQ lowering pass turns them
@@ -46,7 +46,9 @@ typedef struct oct_value {
     oct_layout layout;    /* how it lies in memory; set by the layout pass */
     oct_node_id producer; /* OCT_NONE for graph inputs and constants */
     uint32_t out_index;   /* which output of the producer */
-    const void *data;     /* constants: dense row-major; else NULL */
+    const void *data;     /* constants: dense row-major. Also values with a producer whose elements
+                             oct_graph_infer() worked out (shape arithmetic): these hold until the
+                             next inference, and their producer need not run. Else NULL */
     size_t data_bytes;
     uint64_t const_key;       /* constants: unique in the process; else 0 */
     oct_quant quant;          /* after lowering; n = 0 otherwise */
