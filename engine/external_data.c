@@ -12,6 +12,7 @@
 #endif
 
 #include "base/checked.h"
+#include "base/strbuf.h"
 
 enum { ONNX_LOCATION_EXTERNAL = 1, NAME_BYTES = 256 };
 
@@ -101,8 +102,8 @@ static int open_beneath(int dir, const char *name, bool allow_symlinks)
 #ifdef SYS_openat2
     struct open_how how = {
         .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS |
-                   (allow_symlinks ? 0 : RESOLVE_NO_SYMLINKS),
+        .resolve =
+            RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (allow_symlinks ? 0 : RESOLVE_NO_SYMLINKS),
     };
     const int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
     if (fd >= 0 || (errno != ENOSYS && errno != EPERM))

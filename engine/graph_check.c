@@ -57,7 +57,8 @@ static oct_status check_arity(oct_ctx *ctx, const oct_node *n)
     if (n->n_out < (uint32_t)s->min_out || n->n_out > (uint64_t)s->max_out + (extra ? 1 : 0))
         return broken(ctx, n, "wrong number of outputs");
     for (uint32_t i = 0; i < n->n_in && i < (uint32_t)s->min_in; i++)
-        if (n->in[i] == OCT_NONE && n->op != OCT_OP_LOOP) /* trip count and condition are optional */
+        if (n->in[i] == OCT_NONE &&
+            n->op != OCT_OP_LOOP) /* trip count and condition are optional */
             return broken(ctx, n, "a required input is absent");
     if (n->epilogue.residual >= 0 && (uint32_t)n->epilogue.residual >= n->n_in)
         return broken(ctx, n, "residual is no input");

@@ -106,12 +106,13 @@ static void add_field_value(oct_strbuf *b, const oct_attr_field *f, const void *
     } v;
     const char *at = (const char *)attr + f->offset;
     int n = 0;
-    memcpy(&v, at, f->kind == OCT_ATTR_BOOL || f->kind == OCT_ATTR_BOOL_OF ? sizeof v.b
-                   : f->kind == OCT_ATTR_F32                              ? sizeof v.f32
-                   : f->kind == OCT_ATTR_ENUM || f->kind == OCT_ATTR_DTYPE ? sizeof v.e
-                   : f->kind == OCT_ATTR_GRAPH                            ? sizeof v.u32
-                                                                          : sizeof v.s64);
-    if (f->count_offset)
+    memcpy(&v, at,
+           f->kind == OCT_ATTR_BOOL || f->kind == OCT_ATTR_BOOL_OF ? sizeof v.b
+           : f->kind == OCT_ATTR_F32                               ? sizeof v.f32
+           : f->kind == OCT_ATTR_ENUM || f->kind == OCT_ATTR_DTYPE ? sizeof v.e
+           : f->kind == OCT_ATTR_GRAPH                             ? sizeof v.u32
+                                                                   : sizeof v.s64);
+    if (f->kind == OCT_ATTR_S64S || f->kind == OCT_ATTR_F32S || f->kind == OCT_ATTR_STRINGS)
         memcpy(&n, (const char *)attr + f->count_offset, sizeof n);
     switch (f->kind) {
     case OCT_ATTR_S64:

@@ -331,9 +331,7 @@ static bool moves_symbols(const fold *f)
     if (f->n->op == OCT_OP_CAST && out_value(f)->dtype != OCT_DT_S64)
         return false;
     for (uint32_t i = 0; i < f->n->n_in; i++) {
-        const bool moved = where     ? i > 0
-                           : scatter ? i != 1
-                                     : i == 0 || f->n->op == OCT_OP_CONCAT;
+        const bool moved = where ? i > 0 : scatter ? i != 1 : i == 0 || f->n->op == OCT_OP_CONCAT;
         if (f->symbols[i] && !moved)
             return false;
     }

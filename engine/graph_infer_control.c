@@ -108,7 +108,8 @@ static void set_scalar(oct_value *v, oct_dtype dt)
 }
 
 /* One inference of the body with the carried shapes as they stand in its inputs. */
-static oct_status infer_body(oct_infer_state *s, const oct_node *n, oct_graph *g, uint32_t n_carried)
+static oct_status infer_body(oct_infer_state *s, const oct_node *n, oct_graph *g,
+                             uint32_t n_carried)
 {
     oct_infer_state *sub;
     OCT_TRY(oct_infer_begin(s->ctx, g, s, &sub));

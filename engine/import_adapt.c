@@ -32,8 +32,8 @@ static oct_status pad_rank(oct_draft *d, uint32_t i, int64_t axis)
         return unsupported(d, "broadcasting along an axis needs known ranks");
     const int n_pad = x->shape.n_dims - (int)axis - y->shape.n_dims;
     if (axis < 0 || axis > x->shape.n_dims || n_pad < 0)
-        return oct_fail(d->s->im->ctx, OCT_ERR_SHAPE, "input %u does not fit input 0 from axis %lld",
-                        i, (long long)axis);
+        return oct_fail(d->s->im->ctx, OCT_ERR_SHAPE,
+                        "input %u does not fit input 0 from axis %lld", i, (long long)axis);
     if (n_pad == 0)
         return OCT_OK;
     for (int k = 0; k < n_pad; k++)

@@ -13,27 +13,27 @@
 enum { ANY_TYPE, T_FLOAT, T_INT, T_STRING, T_TENSOR, T_GRAPH, T_FLOATS, T_INTS, T_STRINGS };
 
 static const int TYPE_OF[] = {
-    [OCT_ATTR_S64] = T_INT,         [OCT_ATTR_BOOL] = T_INT,      [OCT_ATTR_F32] = T_FLOAT,
-    [OCT_ATTR_ENUM] = T_STRING,     [OCT_ATTR_BOOL_OF] = T_STRING, [OCT_ATTR_S64_OF] = T_STRING,
-    [OCT_ATTR_DTYPE] = T_INT,       [OCT_ATTR_STRING] = T_STRING, [OCT_ATTR_S64S] = T_INTS,
-    [OCT_ATTR_F32S] = T_FLOATS,     [OCT_ATTR_STRINGS] = T_STRINGS, [OCT_ATTR_FILL] = T_TENSOR,
+    [OCT_ATTR_S64] = T_INT,     [OCT_ATTR_BOOL] = T_INT,        [OCT_ATTR_F32] = T_FLOAT,
+    [OCT_ATTR_ENUM] = T_STRING, [OCT_ATTR_BOOL_OF] = T_STRING,  [OCT_ATTR_S64_OF] = T_STRING,
+    [OCT_ATTR_DTYPE] = T_INT,   [OCT_ATTR_STRING] = T_STRING,   [OCT_ATTR_S64S] = T_INTS,
+    [OCT_ATTR_F32S] = T_FLOATS, [OCT_ATTR_STRINGS] = T_STRINGS, [OCT_ATTR_FILL] = T_TENSOR,
     [OCT_ATTR_GRAPH] = T_GRAPH,
 };
 
-static const char *const TYPE_NAME[] = {"any",    "FLOAT",  "INT",  "STRING", "TENSOR",
+static const char *const TYPE_NAME[] = {"any",   "FLOAT",  "INT",  "STRING", "TENSOR",
                                         "GRAPH", "FLOATS", "INTS", "STRINGS"};
 
 /* Known, and without effect on inference. */
 static const char *const IGNORED[] = {
-    "momentum", "consumed_inputs", "is_test",    "stash_type",      "ratio", "seed",
-    "epsilon",  "broadcast",       "precision",  "output_sequence", "axis",  "softmax_precision",
+    "momentum", "consumed_inputs", "is_test",   "stash_type",      "ratio", "seed",
+    "epsilon",  "broadcast",       "precision", "output_sequence", "axis",  "softmax_precision",
 };
 
 /* Taken care of by adapters. */
 static const char *const ADAPTED[] = {
-    "axes", "split",  "starts",       "ends",        "k",    "shape",   "scales", "pads",
-    "min",  "max",    "paddings",     "value",       "to",   "spatial", "mode",
-    "height_scale",   "width_scale",  "training_mode", "then_branch", "else_branch", "body",
+    "axes", "split",        "starts",      "ends",          "k",           "shape",       "scales",
+    "pads", "min",          "max",         "paddings",      "value",       "to",          "spatial",
+    "mode", "height_scale", "width_scale", "training_mode", "then_branch", "else_branch", "body",
 };
 
 static bool in_list(const char *const *list, size_t n, const char *name)
@@ -97,8 +97,8 @@ static oct_status fill_list(oct_draft *d, const oct_attr_field *f, const Onnx__A
                      : f->kind == OCT_ATTR_F32S ? a->n_floats
                                                 : a->n_strings;
     if (n > INT32_MAX || (f->kind == OCT_ATTR_S64S && n > (size_t)f->cap))
-        return oct_fail(d->s->im->ctx, OCT_ERR_UNSUPPORTED, "attribute '%s' has %zu entries, at most %d",
-                        f->name, n, f->cap);
+        return oct_fail(d->s->im->ctx, OCT_ERR_UNSUPPORTED,
+                        "attribute '%s' has %zu entries, at most %d", f->name, n, f->cap);
     memcpy((uint8_t *)d->attr + f->count_offset, &(int){(int)n}, sizeof(int));
     if (f->kind == OCT_ATTR_S64S) {
         if (n)
@@ -124,9 +124,9 @@ static oct_status fill_dtype(oct_draft *d, const oct_attr_field *f, const Onnx__
 {
     const oct_dtype dt = oct_onnx_dtype(a->i >= 0 && a->i < 1000 ? (int32_t)a->i : -1);
     if (dt == OCT_DT_NONE && a->i != 0)
-        return oct_fail(d->s->im->ctx, OCT_ERR_UNSUPPORTED, "attribute '%s': element type %s (%lld)",
-                        f->name, oct_onnx_type_name(a->i >= 0 && a->i < 1000 ? (int32_t)a->i : -1),
-                        (long long)a->i);
+        return oct_fail(
+            d->s->im->ctx, OCT_ERR_UNSUPPORTED, "attribute '%s': element type %s (%lld)", f->name,
+            oct_onnx_type_name(a->i >= 0 && a->i < 1000 ? (int32_t)a->i : -1), (long long)a->i);
     memcpy(at, &dt, sizeof dt);
     return OCT_OK;
 }
@@ -153,7 +153,8 @@ static oct_status fill_field(oct_draft *d, const oct_attr_field *f, const Onnx__
     char *text;
     if (a->has_type && a->type != ANY_TYPE && a->type != TYPE_OF[f->kind])
         return oct_fail(d->s->im->ctx, OCT_ERR_FORMAT, "attribute '%s' has type %s, expected %s",
-                        f->name, a->type > 0 && a->type <= T_STRINGS ? TYPE_NAME[a->type] : "unknown",
+                        f->name,
+                        a->type > 0 && a->type <= T_STRINGS ? TYPE_NAME[a->type] : "unknown",
                         TYPE_NAME[TYPE_OF[f->kind]]);
     switch (f->kind) {
     case OCT_ATTR_S64:

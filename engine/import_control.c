@@ -92,8 +92,9 @@ static oct_status check_counts(const control *c)
             return oct_fail(ctx, OCT_ERR_FORMAT,
                             "branch %d has %u inputs and %u outputs, expected 0 and %zu", i, n_in,
                             n_out, c->node->n_output);
-        if (c->op == OCT_OP_LOOP && (c->n_in < 2 || n_in != c->n_in || n_out != c->node->n_output + 1 ||
-                                     c->node->n_output + 2 < c->n_in))
+        if (c->op == OCT_OP_LOOP &&
+            (c->n_in < 2 || n_in != c->n_in || n_out != c->node->n_output + 1 ||
+             c->node->n_output + 2 < c->n_in))
             return oct_fail(ctx, OCT_ERR_FORMAT,
                             "body has %u inputs and %u outputs, expected %u and %zu", n_in, n_out,
                             c->n_in, c->node->n_output + 1);

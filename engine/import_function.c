@@ -55,9 +55,10 @@ static oct_status bind_arguments(oct_scope *body, oct_scope *s, const Onnx__Func
 {
     oct_ctx *ctx = s->im->ctx;
     if (n->n_input > f->n_input || n->n_output > f->n_output)
-        return oct_fail(ctx, OCT_ERR_FORMAT,
-                        "function '%s' takes %zu inputs and gives %zu outputs, called with %zu and %zu",
-                        oct_onnx_str(f->name), f->n_input, f->n_output, n->n_input, n->n_output);
+        return oct_fail(
+            ctx, OCT_ERR_FORMAT,
+            "function '%s' takes %zu inputs and gives %zu outputs, called with %zu and %zu",
+            oct_onnx_str(f->name), f->n_input, f->n_output, n->n_input, n->n_output);
     for (size_t i = 0; i < f->n_input; i++) {
         oct_value_id id = OCT_NONE;
         bool found = true;
@@ -79,8 +80,8 @@ static oct_status pass_through(oct_scope *s, oct_value_id from, const char *name
     oct_value_id to;
     oct_node_id node;
     OCT_TRY(oct_scope_new_value(s, name, &to));
-    OCT_TRY(oct_graph_add_node(s->g, s->im->ctx, OCT_OP_IDENTITY, "", NULL, &from, 1, &to, 1,
-                               &node));
+    OCT_TRY(
+        oct_graph_add_node(s->g, s->im->ctx, OCT_OP_IDENTITY, "", NULL, &from, 1, &to, 1, &node));
     return oct_infer_node(s->infer, node);
 }
 
@@ -92,8 +93,9 @@ static oct_status bind_results(oct_scope *body, oct_scope *s, const Onnx__Functi
         if (!*n->output[i])
             continue;
         if (!oct_name_map_get(&body->values, f->output[i], &id) || id == OCT_NONE)
-            return oct_fail(s->im->ctx, OCT_ERR_FORMAT, "function '%s': output '%s' is made by nothing",
-                            oct_onnx_str(f->name), f->output[i]);
+            return oct_fail(s->im->ctx, OCT_ERR_FORMAT,
+                            "function '%s': output '%s' is made by nothing", oct_onnx_str(f->name),
+                            f->output[i]);
         const char *name = oct_scope_graph_name(body, f->output[i]);
         if (!name)
             return OCT_ERR_NOMEM;

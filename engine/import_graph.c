@@ -43,7 +43,8 @@ static oct_status refuse_sparse(oct_scope *s, const Onnx__GraphProto *gp)
         oct_value_id id;
         oct_fail(s->im->ctx, OCT_ERR_UNSUPPORTED,
                  "sparse tensor; store it dense (ONNX Runtime and onnxsim can)");
-        OCT_TRY(oct_import_unsupported(s, name, "(sparse initializer)", "", oct_scope_opset(s, "")));
+        OCT_TRY(
+            oct_import_unsupported(s, name, "(sparse initializer)", "", oct_scope_opset(s, "")));
         if (*name)
             OCT_TRY(oct_scope_new_value(s, name, &id));
     }

@@ -110,8 +110,8 @@ static oct_status make_constant(oct_draft *d, const Onnx__AttributeProto *a, con
     case S64_ONE:
         return oct_draft_const_s64s(d, stem, &a->i, 1, id);
     case F32_VECTOR:
-        return oct_draft_const(d, stem, OCT_DT_F32, &vec, a->n_floats ? (const void *)a->floats : "",
-                               id);
+        return oct_draft_const(d, stem, OCT_DT_F32, &vec,
+                               a->n_floats ? (const void *)a->floats : "", id);
     default:
         return scalar_like(d, stem, a->f, id);
     }

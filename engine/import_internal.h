@@ -53,14 +53,14 @@ typedef struct oct_scope {
     oct_importer *im;
     oct_graph *g;
     oct_infer_state *infer;
-    struct oct_scope *outer;         /* of a subgraph; NULL otherwise */
-    const Onnx__FunctionProto *fn;   /* function whose body (or subgraph of it) this is */
-    const Onnx__NodeProto *call;     /* the node that calls it */
-    struct oct_scope *call_scope;    /* where `call` stands, for its own attribute references */
-    const char *prefix;              /* put before names that are made here */
-    oct_name_map values;             /* name -> value id, or OCT_NONE for an absent argument */
-    oct_name_map renamed;            /* function outputs: local name -> index of the caller's output */
-    oct_name_map declared;           /* name -> index in value_info */
+    struct oct_scope *outer;       /* of a subgraph; NULL otherwise */
+    const Onnx__FunctionProto *fn; /* function whose body (or subgraph of it) this is */
+    const Onnx__NodeProto *call;   /* the node that calls it */
+    struct oct_scope *call_scope;  /* where `call` stands, for its own attribute references */
+    const char *prefix;            /* put before names that are made here */
+    oct_name_map values;           /* name -> value id, or OCT_NONE for an absent argument */
+    oct_name_map renamed;  /* function outputs: local name -> index of the caller's output */
+    oct_name_map declared; /* name -> index in value_info */
     Onnx__ValueInfoProto **value_info;
     oct_capture *capture;
     uint32_t n_captures, cap_captures;

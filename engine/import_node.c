@@ -36,8 +36,8 @@ oct_status oct_import_unsupported(oct_scope *s, const char *node, const char *op
     OCT_TRY(oct_graph_grow(im->ctx, &p, im->n_unsupported, &im->cap_unsupported,
                            sizeof *im->unsupported));
     im->unsupported = p;
-    im->unsupported[im->n_unsupported++] =
-        (oct_unsupported){.node = node, .op = op, .domain = domain, .opset = opset, .reason = reason};
+    im->unsupported[im->n_unsupported++] = (oct_unsupported){
+        .node = node, .op = op, .domain = domain, .opset = opset, .reason = reason};
     return OCT_OK;
 }
 
@@ -133,13 +133,13 @@ static oct_status add_node(oct_draft *d, uint32_t index)
 {
     oct_scope *s = d->s;
     oct_node_id id;
-    oct_value_id *out =
-        oct_arena_array(s->im->doc->arena, (size_t)d->n_out + 1, sizeof *out);
+    oct_value_id *out = oct_arena_array(s->im->doc->arena, (size_t)d->n_out + 1, sizeof *out);
     if (!out)
         return OCT_ERR_NOMEM;
     OCT_TRY(oct_import_outputs(s, d->node, out, d->n_out));
     const char *name = oct_onnx_str(d->node->name);
-    if (*s->prefix && *name && !(name = oct_arena_printf(s->im->doc->arena, "%s%s", s->prefix, name)))
+    if (*s->prefix && *name &&
+        !(name = oct_arena_printf(s->im->doc->arena, "%s%s", s->prefix, name)))
         return OCT_ERR_NOMEM;
     OCT_TRY(oct_graph_add_node(s->g, s->im->ctx, d->op, name, d->attr, d->in, d->n_in, out,
                                d->n_out, &id));
@@ -224,7 +224,8 @@ oct_status oct_import_node(oct_scope *s, const Onnx__NodeProto *n, uint32_t inde
     const char *domain = plain_domain(n->domain);
     bool declared = false;
     if (!n->op_type || !*n->op_type)
-        return oct_fail(ctx, OCT_ERR_FORMAT, "node %u ('%s') has no operator type", index, label(n));
+        return oct_fail(ctx, OCT_ERR_FORMAT, "node %u ('%s') has no operator type", index,
+                        label(n));
     if (++s->im->n_imported > MAX_IMPORTED)
         return oct_fail(ctx, OCT_ERR_LIMIT, "more than %d nodes once functions are inlined",
                         MAX_IMPORTED);

@@ -13,11 +13,11 @@ typedef struct sorter {
     oct_ctx *ctx;
     Onnx__NodeProto *const *node;
     uint32_t n;
-    oct_name_map made_by;   /* value name -> node */
-    uint32_t *dep;          /* dep[dep_at[k] .. dep_at[k + 1]) = nodes that node k reads from */
+    oct_name_map made_by; /* value name -> node */
+    uint32_t *dep;        /* dep[dep_at[k] .. dep_at[k + 1]) = nodes that node k reads from */
     uint32_t *dep_at;
     uint32_t n_deps, cap_deps;
-    bool sorted;            /* so far each came after what it reads */
+    bool sorted; /* so far each came after what it reads */
 } sorter;
 
 static const char *label(const Onnx__NodeProto *n)

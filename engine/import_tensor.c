@@ -20,8 +20,9 @@ static oct_status tensor_shape(oct_ctx *ctx, const Onnx__TensorProto *t, const c
     *shape = (oct_shape){.n_dims = (int)t->n_dims};
     for (size_t i = 0; i < t->n_dims; i++) {
         if (t->dims[i] < 0)
-            return oct_fail(ctx, OCT_ERR_FORMAT, "tensor '%s': dimension %zu is %lld, expected >= 0",
-                            name, i, (long long)t->dims[i]);
+            return oct_fail(ctx, OCT_ERR_FORMAT,
+                            "tensor '%s': dimension %zu is %lld, expected >= 0", name, i,
+                            (long long)t->dims[i]);
         shape->dim[i] = t->dims[i];
     }
     return OCT_OK;

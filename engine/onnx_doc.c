@@ -62,7 +62,8 @@ static void *tree_alloc(void *user, size_t n_bytes)
         return NULL;
     }
     doc->budget_left -= n_bytes;
-    return n_bytes >= LARGE_BYTES ? large_alloc(doc, n_bytes) : oct_arena_alloc(doc->arena, n_bytes);
+    return n_bytes >= LARGE_BYTES ? large_alloc(doc, n_bytes)
+                                  : oct_arena_alloc(doc->arena, n_bytes);
 }
 
 static void tree_free(void *user, void *p)
@@ -78,8 +79,8 @@ static void tree_free(void *user, void *p)
 
 void *oct_onnx_doc_alloc(oct_onnx_doc *doc, size_t n_bytes)
 {
-    void *p = n_bytes >= LARGE_BYTES ? large_alloc(doc, n_bytes)
-                                     : oct_arena_alloc(doc->arena, n_bytes);
+    void *p =
+        n_bytes >= LARGE_BYTES ? large_alloc(doc, n_bytes) : oct_arena_alloc(doc->arena, n_bytes);
     if (p)
         memset(p, 0, n_bytes);
     return p;
@@ -232,16 +233,15 @@ static oct_status parse_bytes(oct_onnx_doc *doc, size_t max_bytes)
     if (doc->n_bytes > max || doc->n_bytes > INT32_MAX)
         return oct_fail(doc->ctx, OCT_ERR_LIMIT, "file of %zu bytes, at most %zu are allowed",
                         doc->n_bytes, oct_min_size(max, INT32_MAX));
-    const size_t parse = oct_min_size(max - doc->n_bytes,
-                                      PARSE_BASE + PARSE_RATIO * doc->n_bytes);
+    const size_t parse = oct_min_size(max - doc->n_bytes, PARSE_BASE + PARSE_RATIO * doc->n_bytes);
     OCT_TRY(oct_onnx_scan_model(doc->ctx, doc->bytes, doc->n_bytes, parse, &scan));
     oct_sha256_of(doc->bytes, doc->n_bytes, &doc->hash);
     /* protobuf-c's scratch (member lists) comes on top of what the scan counted. */
     doc->budget_left = 2 * parse + PARSE_BASE;
     OCT_TRY(parse_slim(doc, &scan));
     if (!doc->model->graph)
-        return oct_fail(doc->ctx, OCT_ERR_FORMAT,
-                        "no graph in %zu bytes; is this an ONNX model?", doc->n_bytes);
+        return oct_fail(doc->ctx, OCT_ERR_FORMAT, "no graph in %zu bytes; is this an ONNX model?",
+                        doc->n_bytes);
     doc->budget_left = max - doc->n_bytes;
     return OCT_OK;
 }
@@ -306,15 +306,33 @@ static const struct {
     const char *name;
     oct_dtype dtype;
 } data_type[] = {
-    {"UNDEFINED", OCT_DT_NONE},  {"FLOAT", OCT_DT_F32},        {"UINT8", OCT_DT_U8},
-    {"INT8", OCT_DT_S8},         {"UINT16", OCT_DT_U16},       {"INT16", OCT_DT_S16},
-    {"INT32", OCT_DT_S32},       {"INT64", OCT_DT_S64},        {"STRING", OCT_DT_NONE},
-    {"BOOL", OCT_DT_BOOL},       {"FLOAT16", OCT_DT_F16},      {"DOUBLE", OCT_DT_F64},
-    {"UINT32", OCT_DT_U32},      {"UINT64", OCT_DT_U64},       {"COMPLEX64", OCT_DT_NONE},
-    {"COMPLEX128", OCT_DT_NONE}, {"BFLOAT16", OCT_DT_BF16},    {"FLOAT8E4M3FN", OCT_DT_NONE},
-    {"FLOAT8E4M3FNUZ", OCT_DT_NONE}, {"FLOAT8E5M2", OCT_DT_NONE}, {"FLOAT8E5M2FNUZ", OCT_DT_NONE},
-    {"UINT4", OCT_DT_NONE},      {"INT4", OCT_DT_NONE},        {"FLOAT4E2M1", OCT_DT_NONE},
-    {"FLOAT8E8M0", OCT_DT_NONE}, {"UINT2", OCT_DT_NONE},       {"INT2", OCT_DT_NONE},
+    {"UNDEFINED", OCT_DT_NONE},
+    {"FLOAT", OCT_DT_F32},
+    {"UINT8", OCT_DT_U8},
+    {"INT8", OCT_DT_S8},
+    {"UINT16", OCT_DT_U16},
+    {"INT16", OCT_DT_S16},
+    {"INT32", OCT_DT_S32},
+    {"INT64", OCT_DT_S64},
+    {"STRING", OCT_DT_NONE},
+    {"BOOL", OCT_DT_BOOL},
+    {"FLOAT16", OCT_DT_F16},
+    {"DOUBLE", OCT_DT_F64},
+    {"UINT32", OCT_DT_U32},
+    {"UINT64", OCT_DT_U64},
+    {"COMPLEX64", OCT_DT_NONE},
+    {"COMPLEX128", OCT_DT_NONE},
+    {"BFLOAT16", OCT_DT_BF16},
+    {"FLOAT8E4M3FN", OCT_DT_NONE},
+    {"FLOAT8E4M3FNUZ", OCT_DT_NONE},
+    {"FLOAT8E5M2", OCT_DT_NONE},
+    {"FLOAT8E5M2FNUZ", OCT_DT_NONE},
+    {"UINT4", OCT_DT_NONE},
+    {"INT4", OCT_DT_NONE},
+    {"FLOAT4E2M1", OCT_DT_NONE},
+    {"FLOAT8E8M0", OCT_DT_NONE},
+    {"UINT2", OCT_DT_NONE},
+    {"INT2", OCT_DT_NONE},
 };
 
 enum { N_DATA_TYPES = sizeof data_type / sizeof data_type[0] };

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "base/tensor.h"
 #include "engine/proto/onnx.pb-c.h"
 
 #ifdef __cplusplus
@@ -33,12 +34,12 @@ typedef struct oct_onnx_doc {
     oct_arena *arena;
     uint8_t *bytes; /* the file, with its tensors' raw data moved to aligned places */
     size_t n_bytes;
-    oct_sha256 hash;                   /* of the file as it was */
-    struct oct_onnx_block *blocks;     /* large pieces of the tree */
-    struct oct_external_file *files;   /* external data read so far, newest first */
-    char *dir;                         /* where external data may lie; NULL = nowhere */
-    bool allow_symlinks;               /* follow links of external data below `dir` */
-    size_t budget_left;                /* bytes that may still be taken for this document */
+    oct_sha256 hash;                 /* of the file as it was */
+    struct oct_onnx_block *blocks;   /* large pieces of the tree */
+    struct oct_external_file *files; /* external data read so far, newest first */
+    char *dir;                       /* where external data may lie; NULL = nowhere */
+    bool allow_symlinks;             /* follow links of external data below `dir` */
+    size_t budget_left;              /* bytes that may still be taken for this document */
 } oct_onnx_doc;
 
 /* Parses `bytes` (an oct_alloc() block that is given to the document, also on failure).
