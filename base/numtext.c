@@ -5,7 +5,7 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <locale.h>
+#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "base/strbuf.h"
 
 #define MAX_DIGITS 17
+#define MAX_NUMBER_BYTES 500 /* longest text that is parsed as a float */
 
 /* A finite number as sign, digits d.ddd (no trailing zeros) and decimal exponent. */
 typedef struct decimal {
@@ -74,22 +75,38 @@ static const char *special_text(double v, char *buf)
     return buf;
 }
 
-static double parse_c(const char *s, char **end)
+/* strtod() of text[0 .. n) with '.' as the decimal point, whatever the locale's is. False when
+ * anything is left over. */
+static bool parse_c(const char *text, size_t n, double *out)
 {
-    /* glibc and musl keep one "C" locale object: nothing is allocated here. */
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    const double v = c ? strtod_l(s, end, c) : NAN;
-    if (c)
-        freelocale(c);
-    else
-        *end = (char *)s;
-    return v;
+    char buf[MAX_NUMBER_BYTES + 16], *at = buf, *end;
+    const char *radix = nl_langinfo(RADIXCHAR);
+    const size_t radix_bytes = strlen(radix);
+    if (n == 0 || n > MAX_NUMBER_BYTES || radix_bytes == 0 || radix_bytes > 8)
+        return false;
+    for (size_t i = 0, points = 0; i < n; i++) {
+        const char c = text[i];
+        if (c == '.' && ++points == 1) {
+            memcpy(at, radix, radix_bytes);
+            at += radix_bytes;
+        } else if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                   c == '+' || c == '-') {
+            *at++ = c;
+        } else {
+            return false;
+        }
+    }
+    *at = '\0';
+    *out = strtod(buf, &end); /* lint: allow strtod: the point is the locale's own */
+    return end == at;
 }
 
 static double decimal_value(const decimal *d)
 {
-    char text[OCT_NUM_TEXT_BYTES], *end;
-    return parse_c(decimal_text(d, 0, text), &end);
+    char text[OCT_NUM_TEXT_BYTES];
+    double v = NAN;
+    decimal_text(d, 0, text);
+    return parse_c(text, strlen(text), &v) ? v : NAN;
 }
 
 /* 6 digits (15 for double) always survive the trip text -> float -> text, so shorter texts
@@ -136,14 +153,9 @@ const char *oct_fixed_text(double v, int decimals, char *buf)
 
 bool oct_parse_f64(const char *s, size_t n, double *out)
 {
-    char text[512], *end;
-    if (n == 0 || n >= sizeof text || s[0] == ' ' || (s[0] >= '\t' && s[0] <= '\r'))
-        return false;
-    memcpy(text, s, n);
-    text[n] = '\0';
+    double v;
     errno = 0;
-    const double v = parse_c(text, &end);
-    if (end != text + n || (errno == ERANGE && isinf(v)))
+    if (!parse_c(s, n, &v) || (errno == ERANGE && isinf(v)))
         return false;
     *out = v;
     return true;
