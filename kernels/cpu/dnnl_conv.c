@@ -196,6 +196,9 @@ static bool worth_it(const problem *p, char *info, char *reason)
     snprintf(info, OCT_CANDIDATE_NAME_BYTES, "onednn:%s", text ? text : "?");
     if (!text || strncmp(text, "ref", 3) == 0 || strstr(text, "ref:any"))
         return oct_cpu_no(reason, "oneDNN has only its reference kernel");
+    /* im2col: slower than our own kernel, and v2.6 adds residuals wrongly there. */
+    if (strstr(text, "gemm:"))
+        return oct_cpu_no(reason, "oneDNN has only its im2col kernel");
     return true;
 }
 
@@ -238,8 +241,11 @@ static bool query_with(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_cand
                        bool in_place, char *reason)
 {
     problem p = {0};
-    if (!be->dnnl || !acceptable(d, reason))
-        return oct_cpu_no(reason, "no oneDNN");
+    /* v2.6's kernels below AVX2 crash on plain layouts with post-ops. */
+    if (!be->dnnl || be->isa.isa < OCT_ISA_AVX2)
+        return oct_cpu_no(reason, "no oneDNN, or no AVX2");
+    if (!acceptable(d, reason))
+        return false;
     const bool ok = problem_init(be, ctx, &p, d, in_place, c->name, reason);
     if (ok) {
         oct_dmd scratch = {0};
