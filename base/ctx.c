@@ -24,6 +24,7 @@ typedef struct env {
 struct oct_ctx {
     env *env;
     bool is_root;
+    bool steady;       /* deaf to the cancel flag */
     oct_status status; /* of the recorded message */
     char text[ERROR_BYTES];
 };
@@ -100,6 +101,13 @@ oct_status oct_ctx_fork(oct_ctx *parent, oct_ctx **out)
     memset(ctx, 0, sizeof *ctx);
     ctx->env = parent->env;
     *out = ctx;
+    return OCT_OK;
+}
+
+oct_status oct_ctx_fork_steady(oct_ctx *parent, oct_ctx **out)
+{
+    OCT_TRY(oct_ctx_fork(parent, out));
+    (*out)->steady = true;
     return OCT_OK;
 }
 
@@ -307,7 +315,7 @@ void oct_log(oct_ctx *ctx, oct_log_level level, const char *fmt, ...)
 oct_status oct_check_cancel(oct_ctx *ctx)
 {
     const oct_cancel *c = &ctx->env->cancel;
-    if (c->requested && c->requested(c->user))
+    if (!ctx->steady && c->requested && c->requested(c->user))
         return oct_fail(ctx, OCT_ERR_CANCELLED, "cancelled");
     return OCT_OK;
 }

@@ -66,6 +66,9 @@ void oct_ctx_free(oct_ctx *ctx); /* NULL is allowed; asserts that no block leaks
 
 /* Worker context: same allocator, log and cancel flag, its own error record. */
 OCT_MUST_CHECK oct_status oct_ctx_fork(oct_ctx *parent, oct_ctx **out);
+/* The same, but oct_check_cancel() of it never says stop: for work that must be finished once
+ * begun (an image that is half counted). */
+OCT_MUST_CHECK oct_status oct_ctx_fork_steady(oct_ctx *parent, oct_ctx **out);
 /* Frees `child`. If it recorded an error and `parent` has none, the error moves over.
  * Join workers in index order and the lowest index wins. */
 void oct_ctx_join(oct_ctx *parent, oct_ctx *child);
