@@ -11,6 +11,9 @@
 
 #define OCT_REF_GROUPS(X) \
     X(conv)               \
+    X(matmul)             \
+    X(einsum)             \
+    X(pool)               \
     X(softmax)            \
     X(unary)              \
     X(binary)             \
