@@ -14,6 +14,12 @@
     X(matmul)             \
     X(einsum)             \
     X(pool)               \
+    X(norm)               \
+    X(layer_norm)         \
+    X(quantize)           \
+    X(qoperator)          \
+    X(resize)             \
+    X(sample)             \
     X(softmax)            \
     X(unary)              \
     X(binary)             \
