@@ -120,6 +120,7 @@ typedef struct reduce_state {
     acc_block acc;
     double shift[COLUMNS];
     bool is_float;
+    fold_kind kind;
     fold_f64_fn f64;
     fold_s64_fn s64;
 } reduce_state;
@@ -143,11 +144,15 @@ static void fold_row(void *user, const int64_t *offset, const int64_t *step, int
     const int64_t bytes = (int64_t)s->j->bytes;
     const char *src = s->src + offset[0] * bytes;
     double x[OCT_REF_BLOCK];
-    if (s->is_float && s->j->dt != OCT_DT_F64 && s->j->fold == FOLD_SUM) { /* the common case */
+    if (s->is_float && s->kind == FOLD_SUM) { /* the common case */
         for (int64_t i = 0; i < n; i += OCT_REF_BLOCK) {
             const int64_t m = n - i < OCT_REF_BLOCK ? n - i : OCT_REF_BLOCK;
             oct_ref_read_f64(x, src + i * step[0] * bytes, s->j->dt, m, step[0]);
-            for (int64_t k = 0; k < m; k++)
+            int64_t k = 0;
+            for (; k + LANES <= m; k += LANES)
+                for (int lane = 0; lane < LANES; lane++)
+                    s->acc.f64[lane] += x[k + lane];
+            for (; k < m; k++)
                 s->acc.f64[k % LANES] += x[k];
         }
         return;
@@ -169,6 +174,7 @@ static void fold_all(reduce_state *s, fold_kind kind)
 {
     const reduce_job *j = s->j;
     const int64_t lanes = j->columns ? s->n : LANES;
+    s->kind = kind;
     s->f64 = FOLDS_F64[kind];
     s->s64 = FOLDS_S64[kind == FOLD_EXP ? FOLD_SUM : kind];
     if (j->dt == OCT_DT_U64 && (kind == FOLD_MAX || kind == FOLD_MIN))
