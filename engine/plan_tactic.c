@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tactics: which of a backend's candidates runs an operator. The first one, or with
+ * `tune` the fastest of a few timed runs on random data.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "engine/planner.h"
+#include "kernels/op_schema.h"
+
+#define MAX_CANDIDATES 16
+#define TUNE_RUNS 5
+
+void oct_plan_operands(const oct_plan *p, const oct_tactic_request *r, oct_operand *op)
+{
+    memset(op, 0, (r->n_in + r->n_out) * sizeof *op);
+    for (uint32_t i = 0; i < r->n_in + r->n_out; i++) {
+        const uint32_t t = i < r->n_in ? r->in[i] : r->out[i - r->n_in];
+        if (t == OCT_NONE)
+            continue;
+        op[i].desc = p->tensor[t].desc;
+        op[i].quant = p->tensor[t].quant;
+        if (p->tensor[t].place == OCT_PLACE_CONST) {
+            op[i].data = p->tensor[t].data;
+            op[i].const_key = p->tensor[t].const_key;
+        }
+    }
+}
+
+static double shape_product(const oct_shape *s)
+{
+    size_t n = 0;
+    return oct_shape_elems(s, &n) ? (double)n : 0.0;
+}
+
+double oct_plan_macs(const oct_node *n, const oct_operand *in, const oct_operand *out)
+{
+    const double y = shape_product(&out[0].desc.shape);
+    switch (n->op) {
+    case OCT_OP_CONV:
+    case OCT_OP_FUSED_CONV:
+    case OCT_OP_QLINEAR_CONV:
+    case OCT_OP_CONV_INTEGER: {
+        const oct_shape *w = &in[n->op == OCT_OP_QLINEAR_CONV ? 3 : 1].desc.shape;
+        return w->n_dims > 0 && w->dim[0] > 0 ? y * shape_product(w) / (double)w->dim[0] : 0.0;
+    }
+    case OCT_OP_CONV_TRANSPOSE: {
+        const oct_shape *w = &in[1].desc.shape;
+        return w->n_dims > 0 && w->dim[0] > 0
+                   ? shape_product(&in[0].desc.shape) * shape_product(w) / (double)w->dim[0]
+                   : 0.0;
+    }
+    case OCT_OP_GEMM: {
+        const oct_attr_gemm *a = n->attr;
+        return y * (double)in[0].desc.shape.dim[a && a->trans_a ? 0 : 1];
+    }
+    case OCT_OP_MATMUL: {
+        const oct_shape *x = &in[0].desc.shape;
+        return x->n_dims > 0 ? y * (double)x->dim[x->n_dims - 1] : 0.0;
+    }
+    default:
+        return 0.0;
+    }
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* ---- timing ---- */
+
+typedef struct tune_buffers {
+    void *block[2 * OCT_MAX_ALIAS + 1];
+    const void *in[OCT_MAX_ALIAS];
+    void *out[OCT_MAX_ALIAS];
+    uint32_t n;
+} tune_buffers;
+
+/* Bytes from the first to behind the last element of a strided tensor. */
+static size_t extent_bytes(const oct_tensor_desc *d)
+{
+    size_t last = 0;
+    for (int i = 0; i < d->shape.n_dims; i++) {
+        if (d->shape.dim[i] == 0)
+            return 0;
+        last += (size_t)(d->shape.dim[i] - 1) * (size_t)d->stride[i];
+    }
+    return (last + 1) * oct_dtype_bytes(d->dtype);
+}
+
+static void *tune_block(oct_ctx *ctx, tune_buffers *tb, size_t bytes, bool random_f32)
+{
+    void *p = oct_zalloc(ctx, bytes);
+    if (!p)
+        return NULL;
+    if (random_f32) {
+        oct_rng rng = {.state = 7};
+        oct_rng_fill_uniform(&rng, p, bytes / sizeof(float), -1.0F, 1.0F);
+    }
+    tb->block[tb->n++] = p;
+    return p;
+}
+
+static oct_status tune_alloc(oct_ctx *ctx, const oct_op_desc *d, const oct_candidate *c,
+                             tune_buffers *tb, void **workspace)
+{
+    for (int i = 0; i < d->n_out; i++) {
+        tb->out[i] = tune_block(ctx, tb, extent_bytes(&d->out[i].desc), false);
+        if (!tb->out[i])
+            return OCT_ERR_NOMEM;
+    }
+    for (int i = 0; i < d->n_in; i++) {
+        tb->in[i] = d->in[i].data;
+        if (tb->in[i] || d->in[i].desc.dtype == OCT_DT_NONE)
+            continue;
+        tb->in[i] = c->alias_in == i ? tb->out[0]
+                                     : tune_block(ctx, tb, extent_bytes(&d->in[i].desc),
+                                                  d->in[i].desc.dtype == OCT_DT_F32);
+        if (!tb->in[i])
+            return OCT_ERR_NOMEM;
+    }
+    *workspace = tune_block(ctx, tb, c->workspace_bytes, false);
+    return *workspace ? OCT_OK : OCT_ERR_NOMEM;
+}
+
+/* Best of a few runs in ns; the result of a failed candidate is UINT64_MAX. */
+static oct_status tune_time(oct_planner *b, oct_backend *be, const oct_op_desc *d,
+                            const oct_candidate *c, uint64_t *best)
+{
+    *best = UINT64_MAX;
+    oct_prepared *op = NULL;
+    if (be->vt->prepare(be, b->ctx, d, c, &op) != OCT_OK) {
+        oct_error_clear(b->ctx);
+        return OCT_OK;
+    }
+    tune_buffers tb = {.n = 0};
+    void *workspace = NULL;
+    oct_status st = tune_alloc(b->ctx, d, c, &tb, &workspace);
+    for (int k = 0; k < TUNE_RUNS && st == OCT_OK; k++) {
+        const oct_run_args a = {.in = tb.in, .out = tb.out, .workspace = workspace};
+        const uint64_t t0 = now_ns();
+        st = be->vt->run(op, b->ctx, &a);
+        const uint64_t ns = now_ns() - t0;
+        *best = st == OCT_OK && ns < *best ? ns : *best;
+    }
+    for (uint32_t i = 0; i < tb.n; i++)
+        oct_free(b->ctx, tb.block[i]);
+    be->vt->release(be, op);
+    return st;
+}
+
+static oct_status tactic_choose(oct_planner *b, oct_backend *be, const oct_op_desc *d,
+                                const oct_candidate *list, int n, int *choice)
+{
+    *choice = 0;
+    const bool can_time = be->vt->host_memory && d->n_in <= OCT_MAX_ALIAS && d->n_out <= 2;
+    if (!b->engine->tune || n < 2 || !can_time)
+        return OCT_OK;
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < n; i++) {
+        uint64_t ns;
+        OCT_TRY(tune_time(b, be, d, &list[i], &ns));
+        if (ns < best) {
+            best = ns;
+            *choice = i;
+        }
+    }
+    return OCT_OK;
+}
+
+/* ---- the step ---- */
+
+static oct_status tactic_info(oct_planner *b, const oct_tactic_request *r, const oct_op_desc *d,
+                              const oct_candidate *c, oct_op_info *info)
+{
+    info->node = r->node->name;
+    info->fused = r->node->name;
+    info->op = oct_op_name(r->node->op);
+    info->tactic = oct_arena_strdup(b->p->arena, c->name);
+    info->reason = "";
+    for (int i = 0; i < d->n_in && info->in_dtype == OCT_DT_NONE; i++)
+        info->in_dtype = d->in[i].desc.dtype;
+    info->out_dtype = d->out[0].desc.dtype;
+    info->out_shape = d->out[0].desc.shape;
+    info->macs = oct_plan_macs(r->node, d->in, d->out);
+    for (int i = 0; i < d->n_in + d->n_out; i++) {
+        const oct_operand *o = i < d->n_in ? &d->in[i] : &d->out[i - d->n_in];
+        info->bytes += shape_product(&o->desc.shape) * (double)oct_dtype_bytes(o->desc.dtype);
+    }
+    return info->tactic ? OCT_OK : OCT_ERR_NOMEM;
+}
+
+static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
+                              const oct_tactic_request *r, const oct_op_desc *d,
+                              const oct_candidate *c)
+{
+    uint32_t workspace = OCT_NONE;
+    if (c->workspace_bytes > 0) {
+        const oct_shape bytes = {.dim = {(int64_t)c->workspace_bytes}, .n_dims = 1};
+        const oct_tensor_desc w = oct_tensor_desc_make(OCT_DT_U8, bytes, OCT_LAYOUT_ROW);
+        OCT_TRY(oct_plan_new_tensor(b, &w, be->vt->host_memory, &workspace));
+    }
+    oct_plan_step *s;
+    OCT_TRY(oct_plan_add_step(b, OCT_STEP_OP, id, r->n_in, r->n_out, &s));
+    memcpy(s->in, r->in, r->n_in * sizeof *s->in);
+    memcpy(s->out, r->out, r->n_out * sizeof *s->out);
+    s->workspace = workspace;
+    s->alias_in = c->alias_in;
+    for (uint32_t i = 0; i < r->n_in && i < OCT_MAX_ALIAS; i++)
+        s->may_alias |= (uint32_t)c->may_alias[i] << i;
+    OCT_TRY(tactic_info(b, r, d, c, &s->info));
+    return be->vt->prepare(be, b->ctx, d, c, &s->op);
+}
+
+oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
+                           const oct_tactic_request *r, bool *taken, char *reason)
+{
+    *taken = false;
+    oct_operand *operand = oct_alloc_array(b->ctx, r->n_in + r->n_out + 1, sizeof *operand);
+    if (!operand)
+        return OCT_ERR_NOMEM;
+    oct_plan_operands(b->p, r, operand);
+    const oct_op_desc d = {
+        .op = r->node->op,
+        .attr = r->node->attr,
+        .in = operand,
+        .out = operand + r->n_in,
+        .n_in = (int)r->n_in,
+        .n_out = (int)r->n_out,
+        .epilogue = r->node->epilogue,
+        .threads = b->engine->threads,
+        .name = r->node->name,
+    };
+    oct_candidate list[MAX_CANDIDATES];
+    const int cap = b->engine->tune ? MAX_CANDIDATES : 1;
+    memset(list, 0, sizeof list);
+    const int n = be->vt->enumerate(be, b->ctx, &d, list, cap, reason);
+    oct_status st = OCT_OK;
+    int choice = 0;
+    if (n > 0)
+        st = tactic_choose(b, be, &d, list, n < cap ? n : cap, &choice);
+    if (n > 0 && st == OCT_OK)
+        st = tactic_step(b, be, id, r, &d, &list[choice]);
+    *taken = n > 0;
+    oct_free(b->ctx, operand);
+    return st;
+}
