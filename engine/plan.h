@@ -69,7 +69,8 @@ typedef struct oct_plan_step {
     uint32_t *in, *out; /* tensors; OCT_NONE = absent */
     uint32_t n_in, n_out;
     uint32_t workspace; /* tensor or OCT_NONE */
-    int alias_in;       /* input that shares output 0's bytes by the candidate's demand, or -1 */
+    int alias_in;       /* input that must share output 0's bytes, or -1 */
+    bool alias_copy;    /* ... and does not: its bytes are copied there first */
     uint32_t may_alias; /* bit i: input i may share output 0's bytes */
     uint32_t *release;  /* DYNAMIC tensors to give back to the pool afterwards */
     uint32_t n_release;

@@ -8,8 +8,14 @@
 
 #include <string.h>
 
+#include "engine/layout.h"
 #include "engine/planner.h"
 #include "kernels/op_schema.h"
+
+/* How an operator's tensors are offered to a backend. */
+typedef struct attempt {
+    bool dense, row, on_ref;
+} attempt;
 
 /* ---- operands ---- */
 
@@ -43,19 +49,26 @@ static oct_status make_outputs(oct_planner *b, const oct_node *n, bool row, bool
     return OCT_OK;
 }
 
-/* Constants are passed as they are: backends read them row-major. */
-static oct_status adapt_inputs(oct_planner *b, const uint32_t *from, uint32_t n, bool dense,
-                               bool row, bool on_host, uint32_t *to)
+/* Spatial inputs in the node's layout, others row-major; constants are passed as they
+ * are: backends read them row-major. */
+static oct_status adapt_inputs(oct_planner *b, const oct_node *n, const uint32_t *from,
+                               const attempt *a, bool on_host, uint32_t *to)
 {
-    for (uint32_t i = 0; i < n; i++) {
+    const oct_layout layout =
+        a->row || b->engine->row_only ? OCT_LAYOUT_ROW : oct_layout_in(b->engine->be, b->g, n);
+    for (uint32_t i = 0; i < n->n_in; i++) {
         to[i] = from[i];
         if (from[i] == OCT_NONE)
             continue;
         const oct_plan_tensor *t = &b->p->tensor[from[i]];
-        if (t->on_host == on_host && !dense && !row)
+        const bool spatial = t->desc.shape.n_dims >= 3 && oct_layout_is_spatial(b->g, n, i);
+        const oct_layout want = spatial ? layout : OCT_LAYOUT_ROW;
+        if (t->on_host == on_host && t->desc.layout == want && !a->dense)
             continue;
-        const oct_layout layout = row ? OCT_LAYOUT_ROW : t->desc.layout;
-        OCT_TRY(oct_plan_adapt(b, from[i], layout, on_host, &to[i]));
+        if (t->place == OCT_PLACE_CONST && t->on_host == on_host)
+            continue;
+        OCT_TRY(oct_plan_adapt(b, from[i], t->place == OCT_PLACE_CONST ? OCT_LAYOUT_ROW : want,
+                               on_host, &to[i]));
     }
     return OCT_OK;
 }
@@ -73,10 +86,6 @@ static bool has_empty_operand(const oct_planner *b, const oct_node *n)
 
 /* ---- one operator ---- */
 
-typedef struct attempt {
-    bool dense, row, on_ref;
-} attempt;
-
 static oct_status try_attempt(oct_planner *b, oct_node_id id, const attempt *a, uint32_t *from,
                               uint32_t *in, uint32_t *out, bool *taken, char *reason)
 {
@@ -84,7 +93,7 @@ static oct_status try_attempt(oct_planner *b, oct_node_id id, const attempt *a, 
     oct_backend *be = a->on_ref ? b->engine->ref : b->engine->be;
     const bool on_host = be->vt->host_memory;
     OCT_TRY(gather_inputs(b, n, from));
-    OCT_TRY(adapt_inputs(b, from, n->n_in, a->dense, a->row, on_host, in));
+    OCT_TRY(adapt_inputs(b, n, from, a, on_host, in));
     OCT_TRY(make_outputs(b, n, a->row, on_host, !a->dense && !a->row, out));
     const oct_tactic_request r = {
         .node = n, .in = in, .out = out, .n_in = n->n_in, .n_out = n->n_out};
@@ -132,7 +141,8 @@ static oct_status plan_deferred(oct_planner *b, oct_node_id id, oct_step_kind ki
     if (!from)
         return OCT_ERR_NOMEM;
     OCT_TRY(gather_inputs(b, n, from));
-    OCT_TRY(adapt_inputs(b, from, n->n_in, true, true, true, from));
+    const attempt row = {.dense = true, .row = true};
+    OCT_TRY(adapt_inputs(b, n, from, &row, true, from));
     uint32_t *out = oct_arena_array(b->p->arena, n->n_out + 1, sizeof *out);
     if (!out)
         return OCT_ERR_NOMEM;

@@ -13,8 +13,17 @@
 #define MAX_CANDIDATES 16
 #define TUNE_RUNS 5
 
+/* A constant per-channel operand reads the same in both layouts; it is called what the
+ * result is, so that backends see operands of one kind. */
+static void match_layout(oct_tensor_desc *d, oct_layout layout)
+{
+    if (d->layout != layout && d->shape.n_dims >= 3 && oct_plan_is_layout(d, layout))
+        *d = oct_tensor_desc_make(d->dtype, d->shape, layout);
+}
+
 void oct_plan_operands(const oct_plan *p, const oct_tactic_request *r, oct_operand *op)
 {
+    const uint32_t flags = oct_op_schema_get(r->node->op)->flags;
     memset(op, 0, (r->n_in + r->n_out) * sizeof *op);
     for (uint32_t i = 0; i < r->n_in + r->n_out; i++) {
         const uint32_t t = i < r->n_in ? r->in[i] : r->out[i - r->n_in];
@@ -25,6 +34,8 @@ void oct_plan_operands(const oct_plan *p, const oct_tactic_request *r, oct_opera
         if (p->tensor[t].place == OCT_PLACE_CONST) {
             op[i].data = p->tensor[t].data;
             op[i].const_key = p->tensor[t].const_key;
+            if (flags & OCT_OPF_BINARY)
+                match_layout(&op[i].desc, p->tensor[r->out[0]].desc.layout);
         }
     }
 }

@@ -128,7 +128,7 @@ static oct_status view_slice(oct_planner *b, const oct_node *n, bool *done)
         axis += axis < 0 ? x.n_dims : 0;
         start += start < 0 ? x.dim[axis] : 0;
         start = start < 0 ? 0 : start > x.dim[axis] ? x.dim[axis] : start;
-        offset += start * x.dim[axis] ? start * d.stride[axis] : 0;
+        offset += start * d.stride[axis];
         d.stride[axis] *= step;
     }
     d.shape = b->v[n->out[0]].desc.shape;

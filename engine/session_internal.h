@@ -28,6 +28,7 @@ struct oct_engine {
     uint32_t n_observed;
     int threads;
     bool tune;
+    bool row_only; /* no layout pass ran */
     uint32_t max_plans;
     size_t arena_limit_bytes;
 
