@@ -130,8 +130,8 @@ static oct_status loop_scan(oct_worker *w, oct_ctx *ctx, loop_state *l, const oc
 static oct_status loop_rounds(oct_worker *w, oct_ctx *ctx, loop_state *l, int64_t rounds)
 {
     const oct_shape scalar = {.n_dims = 0};
-    l->in[0] = (oct_tensor){oct_tensor_desc_make(OCT_DT_S64, scalar, OCT_LAYOUT_ROW),
-                            &l->iteration};
+    l->in[0] =
+        (oct_tensor){oct_tensor_desc_make(OCT_DT_S64, scalar, OCT_LAYOUT_ROW), &l->iteration};
     l->in[1] = (oct_tensor){oct_tensor_desc_make(OCT_DT_BOOL, scalar, OCT_LAYOUT_ROW), &l->cond};
     for (; l->iteration < rounds && l->cond; l->iteration++) {
         oct_frame *sub;
@@ -159,8 +159,8 @@ static oct_status scan_desc(oct_ctx *ctx, const loop_state *l, uint32_t i, oct_t
             s.dim[k] = s.dim[k] < 0 ? 0 : s.dim[k];
     }
     if (s.n_dims < 0 || s.n_dims >= OCT_MAX_DIMS)
-        return oct_fail(ctx, OCT_ERR_SHAPE, "scan output %u: rank unknown or above %d",
-                        (unsigned)i, OCT_MAX_DIMS - 1);
+        return oct_fail(ctx, OCT_ERR_SHAPE, "scan output %u: rank unknown or above %d", (unsigned)i,
+                        OCT_MAX_DIMS - 1);
     memmove(&s.dim[1], &s.dim[0], (size_t)s.n_dims * sizeof s.dim[0]);
     s.dim[0] = l->iteration;
     s.n_dims++;

@@ -255,8 +255,8 @@ oct_status oct_exec_deferred(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t
     const oct_plan_step *s = &f->plan->step[i];
     uint32_t block;
     const size_t in_bytes = (s->n_in + 1) * sizeof(oct_tensor);
-    OCT_TRY(oct_pool_take(&w->pool, ctx, in_bytes + (s->n_out + 1) * sizeof(oct_tensor_desc),
-                          &block));
+    OCT_TRY(
+        oct_pool_take(&w->pool, ctx, in_bytes + (s->n_out + 1) * sizeof(oct_tensor_desc), &block));
     uint8_t *scratch = w->pool.block[block].data;
     const oct_status st = deferred_with(w, ctx, f, i, (oct_tensor *)(void *)scratch,
                                         (oct_tensor_desc *)(void *)(scratch + in_bytes));

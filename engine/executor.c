@@ -117,8 +117,7 @@ static oct_status frame_resolve(oct_worker *w, oct_ctx *ctx, oct_frame *f)
         size_t bytes = 0;
         const void *data = t->data;
         uint8_t *memory = shared ? w->memory[t->on_host] : f->memory[t->on_host];
-        if (t->place == OCT_PLACE_CONST && !t->on_host &&
-            oct_tensor_desc_bytes(&t->desc, &bytes))
+        if (t->place == OCT_PLACE_CONST && !t->on_host && oct_tensor_desc_bytes(&t->desc, &bytes))
             OCT_TRY(oct_engine_constant(w->engine, ctx, t->data, bytes, &data));
         if (t->place == OCT_PLACE_CONST)
             f->ptr[i] = (void *)(uintptr_t)data;
@@ -194,8 +193,8 @@ static oct_status frame_keep(oct_worker *w, oct_ctx *ctx, oct_frame *f)
     return OCT_OK;
 }
 
-oct_status oct_frame_get(oct_worker *w, oct_ctx *ctx, const oct_graph *g,
-                         const oct_tensor_desc *in, uint32_t n_in, oct_frame **out)
+oct_status oct_frame_get(oct_worker *w, oct_ctx *ctx, const oct_graph *g, const oct_tensor_desc *in,
+                         uint32_t n_in, oct_frame **out)
 {
     oct_frame *f = NULL;
     for (uint32_t i = 0; i < w->n_frames && !f; i++)

@@ -55,8 +55,8 @@ typedef struct oct_deferred {
 
 typedef struct oct_frame {
     oct_plan *plan;
-    uint8_t *memory[2]; /* of its own (subgraphs), else NULL: the worker's */
-    void **ptr;         /* per plan tensor */
+    uint8_t *memory[2];     /* of its own (subgraphs), else NULL: the worker's */
+    void **ptr;             /* per plan tensor */
     oct_tensor_desc *desc;  /* per plan tensor; NULL when all shapes are static */
     uint32_t *block;        /* DYNAMIC tensors: pool block or OCT_NONE */
     oct_deferred *deferred; /* per step; NULL when all shapes are static */

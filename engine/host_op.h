@@ -15,9 +15,8 @@ extern "C" {
 /* `in`: dense row-major with data (dtype NONE = absent); `out`: descriptions inferred,
  * dense row-major, data = where to write. `ref` is the "ref" backend. OCT_ERR_UNSUPPORTED when ref declines. */
 OCT_MUST_CHECK oct_status oct_host_op_run(oct_ctx *ctx, oct_backend *ref, oct_op op,
-                                          const void *attr, const char *name,
-                                          const oct_tensor *in, int n_in, const oct_tensor *out,
-                                          int n_out);
+                                          const void *attr, const char *name, const oct_tensor *in,
+                                          int n_in, const oct_tensor *out, int n_out);
 
 #ifdef __cplusplus
 }

@@ -28,8 +28,8 @@ oct_status oct_observe_mark(oct_engine *e, const oct_engine_options *opt)
     for (size_t i = 0; !opt->observe_all && i < opt->n_observe; i++) {
         const oct_value_id v = oct_graph_find_value(g, opt->observe[i]);
         if (v == OCT_NONE)
-            return oct_fail(e->ctx, OCT_ERR_USAGE, "value %s to observe: the model has none so named",
-                            opt->observe[i]);
+            return oct_fail(e->ctx, OCT_ERR_USAGE,
+                            "value %s to observe: the model has none so named", opt->observe[i]);
         oct_value *x = oct_graph_value(g, v);
         if (!x->is_input && x->producer == OCT_NONE)
             return oct_fail(e->ctx, OCT_ERR_USAGE, "value %s to observe is a constant",
@@ -42,10 +42,10 @@ oct_status oct_observe_mark(oct_engine *e, const oct_engine_options *opt)
 /* ---- what is known ---- */
 
 typedef struct observe_facts {
-    oct_graph *g;       /* the model's graph with the batch as a symbol */
-    bool *depends;      /* per value: on the elements of some input */
-    bool *outermost;    /* per value: the batch is the outermost factor */
-    uint32_t *slot;     /* per value: index among the observed, or OCT_NONE */
+    oct_graph *g;    /* the model's graph with the batch as a symbol */
+    bool *depends;   /* per value: on the elements of some input */
+    bool *outermost; /* per value: the batch is the outermost factor */
+    uint32_t *slot;  /* per value: index among the observed, or OCT_NONE */
     uint32_t n_values;
 } observe_facts;
 

@@ -152,7 +152,8 @@ static oct_status match_clip(oct_ctx *ctx, oct_graph *g, oct_node_id id)
 /* ---- Gelu ---- */
 
 /* From 1 + f(x) outwards: times x and a half, in either order. */
-static oct_status gelu_tail(oct_ctx *ctx, oct_graph *g, oct_node_id f, oct_value_id x, bool tanh_form)
+static oct_status gelu_tail(oct_ctx *ctx, oct_graph *g, oct_node_id f, oct_value_id x,
+                            bool tanh_form)
 {
     const oct_attr_act a = {.approximate_tanh = tanh_form};
     oct_node_id add, mul, last;

@@ -14,7 +14,7 @@
 
 typedef struct bn_fold {
     oct_node_id bn, op;
-    int64_t n_out;      /* channels */
+    int64_t n_out; /* channels */
     const float *scale, *beta, *mean, *var;
     double eps;
 } bn_fold;

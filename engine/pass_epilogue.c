@@ -42,12 +42,18 @@ static bool act_of(const oct_graph *g, const oct_node *n, oct_epilogue *e)
         oct_op op;
         oct_act act;
     } plain[] = {
-        {OCT_OP_RELU, OCT_ACT_RELU},           {OCT_OP_SIGMOID, OCT_ACT_SIGMOID},
-        {OCT_OP_TANH, OCT_ACT_TANH},           {OCT_OP_HARD_SWISH, OCT_ACT_HARD_SWISH},
-        {OCT_OP_MISH, OCT_ACT_MISH},           {OCT_OP_MS_GELU, OCT_ACT_GELU},
-        {OCT_OP_LEAKY_RELU, OCT_ACT_LEAKY_RELU}, {OCT_OP_ELU, OCT_ACT_ELU},
-        {OCT_OP_HARD_SIGMOID, OCT_ACT_HARD_SIGMOID}, {OCT_OP_SWISH, OCT_ACT_SWISH},
-        {OCT_OP_GELU, OCT_ACT_GELU},           {OCT_OP_SOFTPLUS, OCT_ACT_SOFTPLUS},
+        {OCT_OP_RELU, OCT_ACT_RELU},
+        {OCT_OP_SIGMOID, OCT_ACT_SIGMOID},
+        {OCT_OP_TANH, OCT_ACT_TANH},
+        {OCT_OP_HARD_SWISH, OCT_ACT_HARD_SWISH},
+        {OCT_OP_MISH, OCT_ACT_MISH},
+        {OCT_OP_MS_GELU, OCT_ACT_GELU},
+        {OCT_OP_LEAKY_RELU, OCT_ACT_LEAKY_RELU},
+        {OCT_OP_ELU, OCT_ACT_ELU},
+        {OCT_OP_HARD_SIGMOID, OCT_ACT_HARD_SIGMOID},
+        {OCT_OP_SWISH, OCT_ACT_SWISH},
+        {OCT_OP_GELU, OCT_ACT_GELU},
+        {OCT_OP_SOFTPLUS, OCT_ACT_SOFTPLUS},
     };
     if (n->op == OCT_OP_CLIP)
         return act_of_clip(g, n, e);
@@ -108,9 +114,9 @@ static oct_status fuse_residual(oct_ctx *ctx, oct_graph *g, oct_node_id id,
     const oct_value_id other = add->in[1 - user.in_index];
     const oct_value *a = oct_graph_value(g, y), *b = oct_graph_value(g, other);
     /* The residual must exist when the convolution runs, or the order would have to change. */
-    if (other == y || !oct_dtype_is_float(a->dtype) || a->dtype != b->dtype || a->shape.n_dims < 1 ||
-        oct_pass_is_const(g, other) || !oct_shape_equal(&a->shape, &b->shape) ||
-        !is_before(g, other, position, id))
+    if (other == y || !oct_dtype_is_float(a->dtype) || a->dtype != b->dtype ||
+        a->shape.n_dims < 1 || oct_pass_is_const(g, other) ||
+        !oct_shape_equal(&a->shape, &b->shape) || !is_before(g, other, position, id))
         return OCT_OK;
     const uint32_t at = oct_graph_node(g, id)->n_in < 3 ? 3 : oct_graph_node(g, id)->n_in;
     const oct_value_id sum = add->out[0];

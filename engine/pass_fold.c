@@ -75,8 +75,8 @@ static oct_status fold_run(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env, 
         if (!out[i].data)
             return OCT_ERR_NOMEM;
     }
-    const oct_status st = oct_host_op_run(ctx, env->ref, n->op, n->attr, n->name, in,
-                                          (int)n->n_in, out, (int)n->n_out);
+    const oct_status st = oct_host_op_run(ctx, env->ref, n->op, n->attr, n->name, in, (int)n->n_in,
+                                          out, (int)n->n_out);
     *done = st == OCT_OK;
     if (st != OCT_ERR_UNSUPPORTED)
         return st;

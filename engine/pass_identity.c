@@ -44,8 +44,8 @@ static bool is_no_op(oct_ctx *ctx, oct_graph *g, const oct_node *n, oct_status *
     case OCT_OP_DROPOUT:
         if (n->n_out > 1 && n->out[1] != OCT_NONE)
             *st = oct_graph_uses(g, ctx, n->out[1], &uses, &n_uses);
-        return n_uses == 0 && !(n->n_out > 1 && n->out[1] != OCT_NONE &&
-                                oct_graph_value(g, n->out[1])->is_output);
+        return n_uses == 0 &&
+               !(n->n_out > 1 && n->out[1] != OCT_NONE && oct_graph_value(g, n->out[1])->is_output);
     case OCT_OP_CAST:
     case OCT_OP_CAST_LIKE:
     case OCT_OP_RESHAPE:

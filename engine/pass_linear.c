@@ -70,8 +70,8 @@ static oct_status plain_gemm(oct_ctx *ctx, oct_graph *g, oct_node_id id)
     oct_node *n = oct_graph_node(g, id);
     const oct_attr_gemm *old = n->attr;
     const bool has_c = n->n_in > 2 && n->in[2] != OCT_NONE;
-    const bool scale_b = old->alpha != 1.0F && is_exact_factor(old->alpha) &&
-                         is_plain_f32(g, n->in[1]);
+    const bool scale_b =
+        old->alpha != 1.0F && is_exact_factor(old->alpha) && is_plain_f32(g, n->in[1]);
     const bool drop_beta = !has_c && old->beta != 1.0F;
     const bool scale_c = has_c && is_exact_factor(old->beta) && is_plain_f32(g, n->in[2]);
     if (!scale_b && !scale_c && !drop_beta)

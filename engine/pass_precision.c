@@ -37,8 +37,8 @@ static oct_status convert_constant(oct_graph *g, oct_value *v)
 static oct_status convert_attr(oct_graph *g, oct_node *n)
 {
     const size_t bytes = oct_op_schema_get(n->op)->attr_bytes;
-    if (!n->attr || (n->op != OCT_OP_CAST && n->op != OCT_OP_CONSTANT_OF_SHAPE &&
-                     n->op != OCT_OP_EYE_LIKE))
+    if (!n->attr ||
+        (n->op != OCT_OP_CAST && n->op != OCT_OP_CONSTANT_OF_SHAPE && n->op != OCT_OP_EYE_LIKE))
         return OCT_OK;
     void *attr = oct_arena_copy(oct_graph_arena(g), n->attr, bytes);
     if (!attr)

@@ -43,13 +43,13 @@ typedef struct oct_plan_tensor {
     oct_tensor_desc desc; /* concrete but for DYNAMIC; strided for views */
     oct_quant quant;
     oct_place place;
-    bool on_host;        /* host memory; false = the backend's own */
-    const void *data;    /* CONST: dense row-major host bytes */
-    uint64_t const_key;  /* CONST of the graph; else 0 */
-    uint32_t base;       /* VIEW: tensor that holds the elements (never itself a view) */
-    size_t offset;       /* bytes: VIEW in base, ARENA in the arena */
-    size_t bytes;        /* ARENA */
-    uint32_t input;      /* INPUT: index of the graph input */
+    bool on_host;         /* host memory; false = the backend's own */
+    const void *data;     /* CONST: dense row-major host bytes */
+    uint64_t const_key;   /* CONST of the graph; else 0 */
+    uint32_t base;        /* VIEW: tensor that holds the elements (never itself a view) */
+    size_t offset;        /* bytes: VIEW in base, ARENA in the arena */
+    size_t bytes;         /* ARENA */
+    uint32_t input;       /* INPUT: index of the graph input */
     uint32_t first, last; /* steps [first, last] between which the bytes are needed */
     uint32_t in_place;    /* ARENA: tensor whose bytes this one takes over, or OCT_NONE */
     uint32_t other[OCT_LAYOUT_COUNT][2]; /* dense copy by layout and on_host, or OCT_NONE */
@@ -64,8 +64,8 @@ typedef enum oct_step_kind {
 
 typedef struct oct_plan_step {
     oct_step_kind kind;
-    oct_node_id node; /* OCT_NONE for copies and reorders that the planner added */
-    oct_prepared *op; /* STEP_OP */
+    oct_node_id node;   /* OCT_NONE for copies and reorders that the planner added */
+    oct_prepared *op;   /* STEP_OP */
     uint32_t *in, *out; /* tensors; OCT_NONE = absent */
     uint32_t n_in, n_out;
     uint32_t workspace; /* tensor or OCT_NONE */

@@ -131,8 +131,7 @@ oct_status oct_plan_copy(oct_planner *b, uint32_t from, uint32_t to)
                               .epilogue = {.residual = -1},
                               .n_in = 1,
                               .n_out = 1};
-    const oct_tactic_request r = {
-        .node = &reorder, .in = &from, .out = &to, .n_in = 1, .n_out = 1};
+    const oct_tactic_request r = {.node = &reorder, .in = &from, .out = &to, .n_in = 1, .n_out = 1};
     bool taken = false;
     char reason[OCT_REASON_BYTES] = "";
     oct_backend *first = f->on_host ? b->engine->ref : b->engine->be;

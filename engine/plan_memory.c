@@ -128,8 +128,8 @@ static bool can_share(const oct_plan *p, uint32_t i, uint32_t k, uint32_t allowe
     if (!oct_tensor_desc_bytes(&p->tensor[in].desc, &bytes) || bytes != o->bytes)
         return false;
     for (uint32_t j = 0; j < s->n_in; j++) /* other inputs in the same bytes */
-        if (j != k && s->in[j] != OCT_NONE &&
-            owner_of(p, oct_plan_root(p, s->in[j])) == owner && !(allowed >> j & 1u && s->in[j] == in))
+        if (j != k && s->in[j] != OCT_NONE && owner_of(p, oct_plan_root(p, s->in[j])) == owner &&
+            !(allowed >> j & 1u && s->in[j] == in))
             return false;
     for (uint32_t j = 1; j < s->n_out; j++)
         if (s->out[j] != OCT_NONE && owner_of(p, oct_plan_root(p, s->out[j])) == owner)

@@ -90,8 +90,7 @@ static oct_status view_split(oct_planner *b, const oct_node *n, bool *done)
         oct_tensor_desc d = x;
         d.shape = b->v[n->out[i]].desc.shape;
         OCT_TRY(view_as(b, n, t, offset, &d, i));
-        offset +=
-            (size_t)(d.shape.dim[axis] * x.stride[axis]) * oct_dtype_bytes(d.dtype);
+        offset += (size_t)(d.shape.dim[axis] * x.stride[axis]) * oct_dtype_bytes(d.dtype);
     }
     *done = true;
     return OCT_OK;
@@ -145,11 +144,11 @@ oct_status oct_plan_try_view(oct_planner *b, oct_node_id id, bool *done)
         oct_op op;
         oct_status (*fn)(oct_planner *b, const oct_node *n, bool *done);
     } table[] = {
-        {OCT_OP_RESHAPE, view_reshape},     {OCT_OP_FLATTEN, view_reshape},
-        {OCT_OP_SQUEEZE, view_reshape},     {OCT_OP_UNSQUEEZE, view_reshape},
-        {OCT_OP_IDENTITY, view_same},       {OCT_OP_DROPOUT, view_same},
-        {OCT_OP_REORDER, view_reorder},     {OCT_OP_TRANSPOSE, view_transpose},
-        {OCT_OP_SPLIT, view_split},         {OCT_OP_SLICE, view_slice},
+        {OCT_OP_RESHAPE, view_reshape}, {OCT_OP_FLATTEN, view_reshape},
+        {OCT_OP_SQUEEZE, view_reshape}, {OCT_OP_UNSQUEEZE, view_reshape},
+        {OCT_OP_IDENTITY, view_same},   {OCT_OP_DROPOUT, view_same},
+        {OCT_OP_REORDER, view_reorder}, {OCT_OP_TRANSPOSE, view_transpose},
+        {OCT_OP_SPLIT, view_split},     {OCT_OP_SLICE, view_slice},
     };
     const oct_node *n = oct_graph_node(b->g, id);
     *done = false;

@@ -88,8 +88,8 @@ static void evict_plans(oct_engine *e, const oct_graph *g)
     }
 }
 
-static oct_status add_plan(oct_engine *e, const oct_graph *g, const oct_tensor_desc *in,
-                           uint32_t n, oct_plan **out)
+static oct_status add_plan(oct_engine *e, const oct_graph *g, const oct_tensor_desc *in, uint32_t n,
+                           oct_plan **out)
 {
     evict_plans(e, g);
     if (e->n_plans == e->cap_plans) {

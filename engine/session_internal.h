@@ -43,8 +43,7 @@ struct oct_engine {
 /* Plan of `g` for these inputs, from the cache or newly built; counted as used by the
  * caller until oct_engine_release_plan(). Messages go to `ctx`. */
 OCT_MUST_CHECK oct_status oct_engine_plan(oct_engine *e, oct_ctx *ctx, const oct_graph *g,
-                                          const oct_tensor_desc *in, uint32_t n_in,
-                                          oct_plan **out);
+                                          const oct_tensor_desc *in, uint32_t n_in, oct_plan **out);
 void oct_engine_release_plan(oct_engine *e, oct_plan *p);
 
 /* Backend memory with the bytes of a constant: the bytes themselves on a host backend. */
