@@ -90,6 +90,25 @@ const char *oct_sha256_hex(const oct_sha256 *h, char buf[OCT_SHA256_HEX_BYTES])
     return buf;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool oct_sha256_parse(const char *hex, oct_sha256 *out)
+{
+    for (int i = 0; i < OCT_SHA256_BYTES; i++) {
+        const int hi = hex_digit(hex[2 * i]);
+        const int lo = hi < 0 ? -1 : hex_digit(hex[2 * i + 1]);
+        if (lo < 0)
+            return false;
+        out->byte[i] = (uint8_t)(hi << 4 | lo);
+    }
+    return hex[2 * OCT_SHA256_BYTES] == '\0';
+}
+
 int oct_sha256_cmp(const oct_sha256 *a, const oct_sha256 *b)
 {
     return memcmp(a->byte, b->byte, OCT_SHA256_BYTES);

@@ -21,6 +21,8 @@ typedef struct oct_sha256 {
 void oct_sha256_of(const void *data, size_t n_bytes, oct_sha256 *out);
 OCT_MUST_CHECK oct_status oct_sha256_of_file(oct_ctx *ctx, const char *path, oct_sha256 *out);
 const char *oct_sha256_hex(const oct_sha256 *h, char buf[OCT_SHA256_HEX_BYTES]);
+/* Reads 64 hex digits, NUL-terminated; false for anything else. */
+OCT_MUST_CHECK bool oct_sha256_parse(const char *hex, oct_sha256 *out);
 int oct_sha256_cmp(const oct_sha256 *a, const oct_sha256 *b); /* memcmp order */
 
 typedef struct oct_sha256_stream oct_sha256_stream;

@@ -6,6 +6,7 @@
 #include "engine/graph_infer_internal.h"
 #include "engine/graph_internal.h"
 #include "engine/infer.h"
+#include "engine/infer_node.h"
 
 /* ---- symbols ------------------------------------------------------------------------------- */
 
@@ -140,8 +141,7 @@ oct_status oct_infer_node(oct_infer_state *s, oct_node_id id)
         return OCT_OK;
     if (n->op == OCT_OP_IF || n->op == OCT_OP_LOOP)
         return oct_infer_control(s, id);
-    const oct_infer_fn fn = oct_infer_find(n->op);
-    if (!fn)
+    if (!oct_infer_find(n->op))
         return OCT_OK;
     for (uint32_t i = 0; i < n->n_out; i++)
         s->out[i] = (oct_tensor_desc){.shape.n_dims = -1};
@@ -155,7 +155,7 @@ oct_status oct_infer_node(oct_infer_state *s, oct_node_id id)
         .new_symbol = new_symbol,
         .user = s,
     };
-    OCT_TRY(fn(s->ctx, &args));
+    OCT_TRY(oct_infer_lowered(s->ctx, s->g, n, &args));
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] == OCT_NONE)
             continue;
@@ -191,7 +191,8 @@ static void forget(oct_graph *g)
         v->data = NULL;
         v->data_bytes = 0;
         v->const_key = 0;
-        v->dtype = OCT_DT_NONE;
+        if (v->quant.n == 0) /* else the type is a decision, not a consequence */
+            v->dtype = OCT_DT_NONE;
         v->shape = (oct_shape){.n_dims = -1};
     }
     for (uint32_t i = 0; i < g->n_subs; i++)

@@ -16,6 +16,7 @@ struct oct_model {
     oct_model_info info;
     oct_unsupported *unsupported;
     size_t n_unsupported;
+    void *owned; /* what an adopted graph's constants borrow from */
 };
 
 void oct_model_free(oct_model *m)
@@ -25,6 +26,7 @@ void oct_model_free(oct_model *m)
     oct_graph_free(m->graph);
     oct_onnx_doc_free(m->doc);
     oct_free(m->ctx, m->unsupported);
+    oct_free(m->ctx, m->owned);
     oct_free(m->ctx, m);
 }
 
@@ -171,6 +173,38 @@ oct_status oct_model_parse(oct_ctx *ctx, const void *data, size_t n_bytes, const
         memcpy(copy, data, n_bytes);
     OCT_TRY(oct_onnx_doc_parse(ctx, copy, n_bytes, dir, opt ? opt->max_bytes : 0, &doc));
     return model_of(ctx, doc, opt, out);
+}
+
+static const char *adopt_text(oct_graph *g, const char *s)
+{
+    return oct_arena_strdup(oct_graph_arena(g), s ? s : "");
+}
+
+oct_status oct_model_adopt(oct_ctx *ctx, oct_graph *g, void *owned, const oct_model_info *info,
+                           oct_model **out)
+{
+    oct_model *m = oct_zalloc(ctx, sizeof *m);
+    if (!m) {
+        oct_graph_free(g);
+        oct_free(ctx, owned);
+        return OCT_ERR_NOMEM;
+    }
+    m->ctx = ctx;
+    m->graph = g;
+    m->owned = owned;
+    m->info = *info;
+    m->info.producer_name = adopt_text(g, info->producer_name);
+    m->info.producer_version = adopt_text(g, info->producer_version);
+    m->info.graph_name = adopt_text(g, info->graph_name);
+    oct_status st = OCT_ERR_NOMEM;
+    if (m->info.producer_name && m->info.producer_version && m->info.graph_name)
+        st = oct_graph_infer(ctx, g, NULL);
+    if (st != OCT_OK) {
+        oct_model_free(m);
+        return st;
+    }
+    *out = m;
+    return OCT_OK;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

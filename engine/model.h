@@ -54,6 +54,12 @@ OCT_MUST_CHECK oct_status oct_model_parse(oct_ctx *ctx, const void *data, size_t
                                           oct_model **out);
 void oct_model_free(oct_model *m); /* NULL is allowed */
 
+/* A model around a graph made otherwise (an engine file, the quantizer). Takes `g` and `owned`
+ * (an oct_alloc() block that constants of `g` borrow from, or NULL), also on failure; `info` is copied, its
+ * strings too. */
+OCT_MUST_CHECK oct_status oct_model_adopt(oct_ctx *ctx, oct_graph *g, void *owned,
+                                          const oct_model_info *info, oct_model **out);
+
 const oct_graph *oct_model_graph(const oct_model *m);
 const oct_model_info *oct_model_get_info(const oct_model *m);
 size_t oct_model_unsupported(const oct_model *m, const oct_unsupported **list);
