@@ -177,8 +177,6 @@ static int run_parsed(const cli_parsed *p)
     }
     install_signals();
     st = run_command(p, &s, ctx);
-    if (st == OCT_OK && caught_signal && !s.summary[0])
-        st = OCT_ERR_CANCELLED;
     if (st != OCT_OK)
         report_failure(&s, st, oct_error_text(ctx));
     else if (!quiet && !p->cmd->quiet_ok)
