@@ -3,6 +3,7 @@
  * Inference of Resize, GridSample, RoiAlign and NonMaxSuppression.
  */
 #include "engine/infer_internal.h"
+#include "kernels/nms.h"
 #include "kernels/resize.h"
 
 /* ---- Resize --------------------------------------------------------------------------------- */
@@ -124,6 +125,40 @@ static oct_status infer_roi_align(oct_ctx *ctx, const oct_infer_args *a)
 
 /* ---- NonMaxSuppression ------------------------------------------------------------------------ */
 
+/* Every input that is given has data: the count is decided. */
+static bool all_known(const oct_infer_args *a)
+{
+    for (int i = 0; i < a->n_in; i++) {
+        if (oct_infer_in(a, i) && (!a->in[i].data || !oct_shape_is_known(&a->in[i].desc.shape)))
+            return false;
+    }
+    return true;
+}
+
+static oct_status count_boxes(oct_ctx *ctx, const oct_infer_args *a, int64_t *count)
+{
+    const int64_t *dim = a->in[1].desc.shape.dim;
+    const oct_tensor *max = oct_infer_data(a, 2), *iou = oct_infer_data(a, 3);
+    const oct_tensor *score = oct_infer_data(a, 4);
+    const oct_nms p = {
+        .boxes = a->in[0].data,
+        .scores = a->in[1].data,
+        .batch = dim[0],
+        .classes = dim[1],
+        .n_boxes = dim[2],
+        .max_per_class = max ? *(const int64_t *)max->data : 0,
+        .iou_threshold = iou ? *(const float *)iou->data : 0.0f,
+        .score_threshold = score ? score->data : NULL,
+        .center_point_box = ((const oct_attr_nms *)a->attr)->center_point_box,
+    };
+    void *scratch = oct_alloc(ctx, oct_nms_scratch_bytes(p.n_boxes));
+    if (!scratch)
+        return OCT_ERR_NOMEM;
+    *count = oct_nms_select(&p, scratch, NULL);
+    oct_free(ctx, scratch);
+    return OCT_OK;
+}
+
 static oct_status infer_nms(oct_ctx *ctx, const oct_infer_args *a)
 {
     const oct_shape *boxes = &a->in[0].desc.shape, *scores = &a->in[1].desc.shape;
@@ -141,7 +176,12 @@ static oct_status infer_nms(oct_ctx *ctx, const oct_infer_args *a)
         return oct_fail(ctx, OCT_ERR_SHAPE,
                         "boxes and scores: expected [N, boxes, 4] and "
                         "[N, classes, boxes]");
-    oct_infer_set_dims(a, 0, OCT_DT_S64, 2, (int64_t[]){oct_infer_symbol(a), 3});
+    int64_t dim[2] = {0, 3};
+    if (all_known(a))
+        OCT_TRY(count_boxes(ctx, a, &dim[0]));
+    else
+        dim[0] = oct_infer_symbol(a);
+    oct_infer_set_dims(a, 0, OCT_DT_S64, 2, dim);
     return OCT_OK;
 }
 

@@ -20,6 +20,8 @@
     X(qoperator)          \
     X(resize)             \
     X(sample)             \
+    X(nms)                \
+    X(rnn)                \
     X(softmax)            \
     X(unary)              \
     X(binary)             \
