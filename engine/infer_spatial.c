@@ -135,20 +135,28 @@ static bool all_known(const oct_infer_args *a)
     return true;
 }
 
+/* First element of an optional input, NULL when it is absent or empty. */
+static const void *first_of(const oct_infer_args *a, int i)
+{
+    const oct_tensor *t = oct_infer_data(a, i);
+    size_t n = 0;
+    return t && oct_shape_elems(&t->desc.shape, &n) && n > 0 ? t->data : NULL;
+}
+
 static oct_status count_boxes(oct_ctx *ctx, const oct_infer_args *a, int64_t *count)
 {
     const int64_t *dim = a->in[1].desc.shape.dim;
-    const oct_tensor *max = oct_infer_data(a, 2), *iou = oct_infer_data(a, 3);
-    const oct_tensor *score = oct_infer_data(a, 4);
+    const int64_t *max = first_of(a, 2);
+    const float *iou = first_of(a, 3);
     const oct_nms p = {
         .boxes = a->in[0].data,
         .scores = a->in[1].data,
         .batch = dim[0],
         .classes = dim[1],
         .n_boxes = dim[2],
-        .max_per_class = max ? *(const int64_t *)max->data : 0,
-        .iou_threshold = iou ? *(const float *)iou->data : 0.0f,
-        .score_threshold = score ? score->data : NULL,
+        .max_per_class = max ? *max : 0,
+        .iou_threshold = iou ? *iou : 0.0f,
+        .score_threshold = first_of(a, 4),
         .center_point_box = ((const oct_attr_nms *)a->attr)->center_point_box,
     };
     void *scratch = oct_alloc(ctx, oct_nms_scratch_bytes(p.n_boxes));

@@ -12,7 +12,9 @@ static size_t workspace(const oct_op_desc *d)
 
 static const void *optional(const oct_op_desc *d, const oct_run_args *a, int i)
 {
-    return i < d->n_in ? a->in[i] : NULL;
+    size_t n = 0;
+    const bool any = i < d->n_in && oct_shape_elems(&d->in[i].desc.shape, &n) && n > 0;
+    return any ? a->in[i] : NULL;
 }
 
 static oct_status run_nms(oct_ctx *ctx, const oct_op_desc *d, const oct_run_args *a)
