@@ -26,6 +26,7 @@ typedef struct decoder {
     bool in_image; /* rows have started to arrive */
     bool clip16;   /* 16-bit grey that Pillow saturates at 255 */
     bool composite;
+    bool luma; /* libpng itself makes grey of colour, as OpenCV lets it */
     int n_warnings;
     char message[160];
     uint8_t *row16;
@@ -90,6 +91,10 @@ static void choose_transforms(decoder *d)
         png_set_strip_alpha(d->png);
     if (depth == 16 && !d->clip16)
         png_set_strip_16(d->png);
+    d->luma = d->opt->gray && d->opt->rules == OCT_DECODER_OPENCV && !d->composite &&
+              (type & PNG_COLOR_MASK_COLOR) != 0;
+    if (d->luma)
+        png_set_rgb_to_gray_fixed(d->png, PNG_ERROR_ACTION_NONE, 29900, 58700);
 }
 
 /* 16-bit rows pass through one row; interlaced ones need the whole image at 16 bits. */
@@ -153,11 +158,10 @@ static oct_status read_header(decoder *d, oct_decode_info *info, oct_image *out)
     OCT_TRY(oct_image_check_limits(d->ctx, d->name, &d->opt->limits, w, h));
     info->file_width = (int)w;
     info->file_height = (int)h;
-    info->orientation = find_orientation(d);
     choose_transforms(d);
     const int type = png_get_color_type(d->png, d->info);
     info->gray_file = (type & PNG_COLOR_MASK_COLOR) == 0;
-    const bool one = info->gray_file && !d->composite;
+    const bool one = (info->gray_file || d->luma) && !d->composite;
     OCT_TRY(oct_image_reserve(d->ctx, out, (int)w, (int)h,
                               d->composite          ? 4
                               : one && d->opt->gray ? 1
@@ -189,7 +193,8 @@ static oct_status decode_trapped(decoder *d, oct_image *out, oct_decode_info *in
     }
     OCT_TRY(read_header(d, info, out));
     OCT_TRY(read_rows(d, out));
-    png_read_end(d->png, NULL);
+    png_read_end(d->png, d->info);
+    info->orientation = find_orientation(d); /* the chunk may follow the picture */
     return OCT_OK;
 }
 

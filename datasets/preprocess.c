@@ -49,17 +49,24 @@ oct_status oct_preprocess_check(oct_ctx *ctx, const oct_preprocess *p)
     return OCT_OK;
 }
 
+/* Single-precision steps, each rounded, as torchvision's ToTensor and Normalize and NumPy code
+ * on float32 arrays take them. */
+static float normalise(const oct_preprocess *p, int c, int v)
+{
+    const float x = (float)(v * p->scale);
+    return (x - (float)p->mean[c]) / (float)p->std[c];
+}
+
 static oct_status fill_table(oct_ctx *ctx, oct_preprocessor *pp)
 {
-    const oct_preprocess *p = &pp->spec;
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++) {
-            const double y = (v * p->scale - p->mean[c]) / p->std[c];
+            const float y = normalise(&pp->spec, c, v);
             if (pp->dtype == OCT_DT_F32)
-                pp->table.f32[c][v] = (float)y;
+                pp->table.f32[c][v] = y;
             else if (pp->dtype == OCT_DT_F16)
-                pp->table.f16[c][v] = oct_f16_from_f32((float)y);
-            else if (y == v)
+                pp->table.f16[c][v] = oct_f16_from_f32(y);
+            else if (y == (float)v)
                 pp->table.u8[c][v] = (uint8_t)v;
             else
                 return oct_fail(ctx, OCT_ERR_USAGE,

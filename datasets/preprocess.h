@@ -7,8 +7,8 @@
  *     file -> decode -> [EXIF turn] -> resize -> crop / pad -> colour order -> (x*scale-mean)/std
  *             `-------------- u8 stage, RGB ------------'    `------- one table look-up -------'
  *
- * The u8 stage reproduces the program that the specification names; the look-up is computed in
- * double and rounded once.
+ * The u8 stage reproduces the program that the specification names; the look-up takes its
+ * single-precision steps: ((float)(x * scale) - mean) / std.
  * Thread-safety: oct_preprocess and oct_preprocessor are immutable once made; one
  * oct_preprocess_scratch per thread.
  */

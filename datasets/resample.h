@@ -2,8 +2,10 @@
  *
  * Resizing 8-bit pictures exactly as the programs do that models were trained with:
  *
- *     pillow-bilinear, pillow-bicubic   Pillow's Image.resize: antialiased, two passes, 22-bit
- *                                       fixed-point weights, 8-bit rows in between
+ *     pillow-bilinear, pillow-bicubic   Pillow's Image.resize: antialiased, rows then columns,
+ *                                       22-bit fixed-point weights, 8 bits in between. Pillow 13
+ *                                       does columns first where the height shrinks much more
+ *                                       than the width; models of today were trained before
  *     opencv-linear                     cv2.resize INTER_LINEAR: 11-bit weights, no antialiasing
  *     opencv-area                       cv2.resize INTER_AREA: mean of the covered area
  *     nearest                           Pillow's NEAREST

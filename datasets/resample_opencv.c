@@ -12,11 +12,12 @@
 
 /* Input position and fraction of output `i`. With `area` (an axis of INTER_AREA that grows)
  * the fraction is the part of the output pixel that lies past the input pixel's edge. */
-static void linear_position(int i, double scale, bool area, int *at, float *fraction)
+static void linear_position(int i, double inverse, bool area, int *at, float *fraction)
 {
+    const double scale = 1.0 / inverse; /* OpenCV's rounding: it moves exact multiples */
     if (area) {
         *at = (int)floor(i * scale);
-        const float f = (float)((i + 1) - (*at + 1) / scale);
+        const float f = (float)((i + 1) - (*at + 1) * inverse);
         *fraction = f <= 0 ? 0.0f : f - floorf(f);
         return;
     }
@@ -28,7 +29,7 @@ static void linear_position(int i, double scale, bool area, int *at, float *frac
 static oct_status make_axis(oct_resampler *r, oct_ctx *ctx, oct_scratch_block *block, int n_in,
                             int n_out, int from, int n, bool area, oct_linear_axis *axis)
 {
-    const double scale = (double)n_in / n_out;
+    const double inverse = (double)n_out / n_in;
     const size_t bytes = (size_t)n * 2 * (sizeof(int) + sizeof(int16_t));
     axis->n = n;
     axis->at = oct_resampler_scratch(r, ctx, block, bytes);
@@ -40,7 +41,7 @@ static oct_status make_axis(oct_resampler *r, oct_ctx *ctx, oct_scratch_block *b
     for (int i = 0; i < n; i++) {
         float f;
         int at;
-        linear_position(from + i, scale, area, &at, &f);
+        linear_position(from + i, inverse, area, &at, &f);
         if (at < 0 || at >= n_in - 1) {
             at = at < 0 ? 0 : n_in - 1;
             f = 0.0f;
@@ -97,7 +98,7 @@ typedef struct area_tap {
 /* Taps of outputs [from, from + n), in order; `tap` has room for 2 + ceil(scale) each. */
 static int make_area_taps(int n_in, int n_out, int from, int n, area_tap *tap)
 {
-    const double scale = (double)n_in / n_out;
+    const double scale = 1.0 / ((double)n_out / n_in);
     int k = 0;
     for (int i = 0; i < n; i++) {
         const double lo = (from + i) * scale, hi = lo + scale;
