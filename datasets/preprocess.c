@@ -140,7 +140,7 @@ void oct_preprocess_scratch_free(oct_ctx *ctx, oct_preprocess_scratch *s)
     oct_image_deinit(ctx, &s->decoded);
     oct_image_deinit(ctx, &s->turned);
     oct_image_deinit(ctx, &s->pixels);
-    oct_resampler_free(s->resampler);
+    oct_resampler_free(ctx, s->resampler);
     oct_free(ctx, s);
 }
 

@@ -11,7 +11,6 @@ oct_status oct_resampler_new(oct_ctx *ctx, bool portable, oct_resampler **out)
     oct_resampler *r = oct_zalloc(ctx, sizeof *r);
     if (r == NULL)
         return OCT_ERR_NOMEM;
-    r->ctx = ctx;
     r->ops = oct_resample_ops_portable;
 #if OCT_X86
     if (!portable && __builtin_cpu_supports("avx2"))
@@ -21,15 +20,15 @@ oct_status oct_resampler_new(oct_ctx *ctx, bool portable, oct_resampler **out)
     return OCT_OK;
 }
 
-void oct_resampler_free(oct_resampler *r)
+void oct_resampler_free(oct_ctx *ctx, oct_resampler *r)
 {
     if (r == NULL)
         return;
-    oct_free(r->ctx, r->axis[0].p);
-    oct_free(r->ctx, r->axis[1].p);
-    oct_free(r->ctx, r->rows.p);
-    oct_free(r->ctx, r->rows2.p);
-    oct_free(r->ctx, r);
+    oct_free(ctx, r->axis[0].p);
+    oct_free(ctx, r->axis[1].p);
+    oct_free(ctx, r->rows.p);
+    oct_free(ctx, r->rows2.p);
+    oct_free(ctx, r);
 }
 
 void *oct_resampler_scratch(oct_resampler *r, oct_ctx *ctx, oct_scratch_block *b, size_t bytes)

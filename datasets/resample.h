@@ -47,7 +47,7 @@ typedef struct oct_resampler oct_resampler;
 
 /* `portable`: no vector code (for tests). */
 OCT_MUST_CHECK oct_status oct_resampler_new(oct_ctx *ctx, bool portable, oct_resampler **out);
-void oct_resampler_free(oct_resampler *r); /* NULL is allowed */
+void oct_resampler_free(oct_ctx *ctx, oct_resampler *r); /* NULL is allowed */
 
 /* Writes the pixels of `win` of `src` resized to width x height: win.height rows of
  * win.width * src->channels bytes, `dst_stride` bytes apart. `src` has OCT_IMAGE_SLACK_BYTES

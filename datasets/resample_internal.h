@@ -52,7 +52,6 @@ typedef struct oct_resample_ops {
 } oct_resample_ops;
 
 struct oct_resampler {
-    oct_ctx *ctx; /* of oct_resampler_new(); only used to free */
     oct_resample_ops ops;
     oct_scratch_block axis[2], rows, rows2;
 };

@@ -58,8 +58,8 @@ static void vector_and_portable_code_agree_bit_for_bit(void **state)
                 assert_memory_equal(a, b, stride * (size_t)s[3]);
                 oct_image_deinit(*state, &im);
             }
-    oct_resampler_free(fast);
-    oct_resampler_free(plain);
+    oct_resampler_free(*state, fast);
+    oct_resampler_free(*state, plain);
 }
 
 static void a_window_equals_the_crop_of_the_whole(void **state)
@@ -86,7 +86,7 @@ static void a_window_equals_the_crop_of_the_whole(void **state)
                                     (size_t)win.width * 3);
             oct_image_deinit(*state, &im);
         }
-    oct_resampler_free(r);
+    oct_resampler_free(*state, r);
 }
 
 static void a_flat_picture_stays_flat(void **state)
@@ -108,7 +108,7 @@ static void a_flat_picture_stays_flat(void **state)
                     assert_int_equal(out[i], v);
                 oct_image_deinit(*state, &im);
             }
-    oct_resampler_free(r);
+    oct_resampler_free(*state, r);
 }
 
 int main(void)
