@@ -8,7 +8,7 @@
 
 #include "base/checked.h"
 #include "engine/executor.h"
-#include "engine/infer.h"
+#include "engine/infer_node.h"
 
 /* Integer operands up to this many bytes may decide what a kernel prepares. */
 #define MAX_KEY_BYTES 1024u
@@ -177,13 +177,10 @@ static oct_status find_op(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i,
 
 /* ---- the step ---- */
 
-static oct_status infer_outputs(oct_ctx *ctx, const oct_node *n, const oct_tensor *in,
-                                oct_tensor_desc *out)
+static oct_status infer_outputs(oct_ctx *ctx, const oct_graph *g, const oct_node *n,
+                                const oct_tensor *in, oct_tensor_desc *out)
 {
     int64_t next = 0;
-    oct_infer_fn fn = oct_infer_find(n->op);
-    if (!fn)
-        return oct_fail(ctx, OCT_ERR_UNSUPPORTED, "no shape inference for %s", oct_op_name(n->op));
     const oct_infer_args a = {.op = n->op,
                               .attr = n->attr,
                               .in = in,
@@ -192,7 +189,7 @@ static oct_status infer_outputs(oct_ctx *ctx, const oct_node *n, const oct_tenso
                               .n_out = (int)n->n_out,
                               .new_symbol = run_symbol,
                               .user = &next};
-    OCT_TRY(fn(ctx, &a));
+    OCT_TRY(oct_infer_lowered(ctx, g, n, &a));
     for (uint32_t i = 0; i < n->n_out; i++)
         out[i] = oct_tensor_desc_make(n->out[i] == OCT_NONE ? OCT_DT_NONE : out[i].dtype,
                                       out[i].shape, OCT_LAYOUT_ROW);
@@ -235,7 +232,7 @@ static oct_status deferred_with(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint3
         in[k].data = f->ptr[s->in[k]];
     }
     memset(out, 0, s->n_out * sizeof *out);
-    OCT_TRY(infer_outputs(ctx, n, in, out));
+    OCT_TRY(infer_outputs(ctx, f->plan->graph, n, in, out));
     size_t most = 0, elems = 0;
     for (uint32_t k = 0; k < s->n_out; k++) {
         if (s->out[k] == OCT_NONE)

@@ -24,7 +24,9 @@ static bool can_fold(const oct_graph *g, const oct_node *n, size_t *in_bytes)
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (n->in[i] == OCT_NONE)
             continue;
-        if (!oct_pass_is_const(g, n->in[i]) || oct_graph_value(g, n->in[i])->quant.n > 0)
+        if (!oct_pass_is_const(g, n->in[i]))
+            return false;
+        if (oct_graph_value(g, n->in[i])->quant.n > 0 && n->op != OCT_OP_DEQUANTIZE_LINEAR)
             return false;
         *in_bytes += oct_graph_value(g, n->in[i])->data_bytes;
     }
@@ -107,7 +109,7 @@ static oct_status fold_node(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env,
     return st;
 }
 
-oct_status oct_pass_fold(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env)
+static oct_status fold_all(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env, bool quantized)
 {
     uint32_t n;
     const oct_node_id *order = oct_graph_order(g, &n);
@@ -119,10 +121,20 @@ oct_status oct_pass_fold(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env)
     for (uint32_t i = 0; i < n && st == OCT_OK; i++) {
         size_t in_bytes = 0;
         const oct_node *node = oct_graph_node(g, list[i]);
-        if (can_fold(g, node, &in_bytes) && !is_quantized_weight(node) &&
+        if (can_fold(g, node, &in_bytes) && (quantized || !is_quantized_weight(node)) &&
             results_fit(g, node, in_bytes))
             st = fold_node(ctx, g, env, list[i]);
     }
     oct_free(ctx, list);
     return st;
+}
+
+oct_status oct_pass_fold(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env)
+{
+    return fold_all(ctx, g, env, false);
+}
+
+oct_status oct_pass_fold_rest(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env)
+{
+    return fold_all(ctx, g, env, true);
 }

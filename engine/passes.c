@@ -4,19 +4,45 @@
 #include <assert.h>
 
 #include "engine/model.h"
+#include "engine/qdq_passes.h"
+#include "engine/session.h"
+
+/* The passes of engine/qdq_passes.h need no environment. */
+#define QDQ_PASS(name)                                                                \
+    static oct_status run_##name(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env) \
+    {                                                                                 \
+        (void)env;                                                                    \
+        return oct_pass_##name(ctx, g);                                               \
+    }
+QDQ_PASS(qoperator)
+QDQ_PASS(qdq_weights)
+QDQ_PASS(qdq_move)
+QDQ_PASS(qdq_lower)
+
+enum pass_when { ALWAYS, FUSION, INTEGER };
 
 /* Order matters: what one pass leaves, the next one recognises. */
 static const struct {
     const char *name;
     oct_pass_fn run;
-    bool always; /* even with no_fusion */
+    enum pass_when when; /* even with no_fusion; without it; only when INT8 is allowed */
 } pass_list[] = {
-    {"precision", oct_pass_precision, true},    {"fold", oct_pass_fold, true},
-    {"identity", oct_pass_identity, false},     {"activation", oct_pass_activation, false},
-    {"layer_norm", oct_pass_layer_norm, false}, {"pad", oct_pass_pad, false},
-    {"linear", oct_pass_linear, false},         {"batch_norm", oct_pass_batch_norm, false},
-    {"epilogue", oct_pass_epilogue, false},     {"layout", oct_pass_layout, false},
+    {"precision", oct_pass_precision, ALWAYS},   {"qoperator", run_qoperator, INTEGER},
+    {"qdq_weights", run_qdq_weights, INTEGER},   {"fold", oct_pass_fold, ALWAYS},
+    {"identity", oct_pass_identity, FUSION},     {"activation", oct_pass_activation, FUSION},
+    {"layer_norm", oct_pass_layer_norm, FUSION}, {"pad", oct_pass_pad, FUSION},
+    {"linear", oct_pass_linear, FUSION},         {"batch_norm", oct_pass_batch_norm, FUSION},
+    {"epilogue", oct_pass_epilogue, FUSION},     {"qdq_move", run_qdq_move, INTEGER},
+    {"qdq_lower", run_qdq_lower, INTEGER},       {"fold_rest", oct_pass_fold_rest, ALWAYS},
+    {"layout", oct_pass_layout, FUSION},
 };
+
+static bool is_wanted(enum pass_when when, const oct_pass_env *env)
+{
+    if (when == INTEGER)
+        return (env->precision & OCT_PRECISION_S8) != 0;
+    return when == ALWAYS || !env->no_fusion;
+}
 
 static oct_status check_around(oct_ctx *ctx, const oct_graph *g, const char *name)
 {
@@ -32,7 +58,7 @@ static oct_status check_around(oct_ctx *ctx, const oct_graph *g, const char *nam
 oct_status oct_passes_run(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env)
 {
     for (size_t i = 0; i < sizeof pass_list / sizeof pass_list[0]; i++) {
-        if (env->no_fusion && !pass_list[i].always)
+        if (!is_wanted(pass_list[i].when, env))
             continue;
         OCT_TRY(pass_list[i].run(ctx, g, env));
         oct_graph_remove_unused(g);

@@ -34,6 +34,8 @@ OCT_MUST_CHECK oct_status oct_passes_run(oct_ctx *ctx, oct_graph *g, const oct_p
 OCT_MUST_CHECK oct_status oct_pass_precision(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* Nodes with constant inputs become constants. */
 OCT_MUST_CHECK oct_status oct_pass_fold(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
+/* The same with DequantizeLinear of weights that no integer op took. */
+OCT_MUST_CHECK oct_status oct_pass_fold_rest(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* Identity, Dropout, Cast to the same type, and other no-ops; unused nodes. */
 OCT_MUST_CHECK oct_status oct_pass_identity(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* x * sigmoid(x), the erf and tanh forms of GELU, HardSwish, Mish become one node. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/host_op.h"
-#include "engine/infer.h"
+#include "engine/infer_node.h"
 #include "engine/planner.h"
 #include "kernels/op_schema.h"
 
@@ -140,10 +140,6 @@ static oct_status plan_infer_node(oct_planner *b, const oct_node *n, oct_tensor 
         return OCT_OK; /* known when reached */
     plan_gather_inputs(b, n, in);
     memset(out, 0, n->n_out * sizeof *out);
-    oct_infer_fn fn = oct_infer_find(n->op);
-    if (!fn)
-        return oct_fail(b->ctx, OCT_ERR_UNSUPPORTED, "no shape inference for %s",
-                        oct_op_name(n->op));
     const oct_infer_args a = {.op = n->op,
                               .attr = n->attr,
                               .in = in,
@@ -152,7 +148,7 @@ static oct_status plan_infer_node(oct_planner *b, const oct_node *n, oct_tensor 
                               .n_out = (int)n->n_out,
                               .new_symbol = plan_new_symbol,
                               .user = b};
-    OCT_TRY(fn(b->ctx, &a));
+    OCT_TRY(oct_infer_lowered(b->ctx, b->g, n, &a));
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] == OCT_NONE)
             continue;

@@ -13,6 +13,14 @@ const oct_opt oct_engine_opts[] = {
      .repeat = true,
      .group = "Engine",
      .help = "shape of a random input with open dimensions, as in data=1x3x224x224"},
+    {.name = "precision",
+     .arg = "P",
+     .type = OCT_OPT_CHOICE,
+     .choices = "auto|fp32|int8",
+     .fallback = "auto",
+     .group = "Engine",
+     .help = "int8 computes quantized models in integers, fp32 simulates them; auto is int8 where "
+             "the model is quantized, and what an engine file was built for"},
     {.name = "reference",
      .type = OCT_OPT_FLAG,
      .group = "Engine",
@@ -37,12 +45,13 @@ static const char *backend_name(const oct_cli *cli)
 oct_status oct_engine_io_init(oct_engine_io *io, oct_cli *cli, const char *path, int threads)
 {
     *io = (oct_engine_io){0};
-    const oct_engine_options opt = {.backend = backend_name(cli),
-                                    .threads = threads,
-                                    .tune = oct_cli_flag(cli, "tune"),
-                                    .no_fusion = oct_cli_flag(cli, "no-fusion")};
-    OCT_TRY(oct_model_load(cli->ctx, path, NULL, &io->model));
-    oct_status st = oct_engine_new(cli->ctx, io->model, &opt, &io->engine);
+    oct_engine_options opt = {.backend = backend_name(cli),
+                              .threads = threads,
+                              .tune = oct_cli_flag(cli, "tune"),
+                              .no_fusion = oct_cli_flag(cli, "no-fusion")};
+    OCT_TRY(oct_any_model_open(cli->ctx, path, &io->model));
+    opt.precision = oct_any_model_precision(&io->model, oct_cli_str(cli, "precision"));
+    oct_status st = oct_engine_new(cli->ctx, io->model.model, &opt, &io->engine);
     if (st != OCT_OK)
         return oct_fail_in(cli->ctx, st, "%s", path);
     io->n_in = oct_engine_inputs(io->engine, &io->in);
@@ -57,7 +66,7 @@ void oct_engine_io_deinit(oct_engine_io *io, oct_cli *cli)
         oct_array_deinit(cli->ctx, &io->input[i]);
     oct_free(cli->ctx, io->input);
     oct_engine_free(io->engine, cli->ctx);
-    oct_model_free(io->model);
+    oct_any_model_close(&io->model);
 }
 
 /* ---- random inputs ---- */

@@ -8,24 +8,25 @@
 
 #include "datasets/npy.h"
 #include "engine/session.h"
+#include "tools/any_model.h"
 #include "tools/cli.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* --shape, --reference, --tune, --no-fusion */
+/* --shape, --precision, --reference, --tune, --no-fusion */
 extern const oct_opt oct_engine_opts[];
 
 typedef struct oct_engine_io {
-    oct_model *model;
+    oct_any_model model;
     oct_engine *engine;
     const oct_io *in, *out;
     size_t n_in, n_out;
     oct_array *input; /* n_in, as far as given */
 } oct_engine_io;
 
-/* Loads `path` and makes an engine of `threads` threads. Deinit whatever the outcome. */
+/* Loads `path`, an ONNX model or an engine file, and makes an engine of `threads` threads. Deinit whatever the outcome. */
 OCT_MUST_CHECK oct_status oct_engine_io_init(oct_engine_io *io, oct_cli *cli, const char *path,
                                              int threads);
 void oct_engine_io_deinit(oct_engine_io *io, oct_cli *cli);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a MODEL argument may be: an ONNX file, quantized or not, or an engine file.
+ */
+#ifndef OCT_TOOLS_ANY_MODEL_H
+#define OCT_TOOLS_ANY_MODEL_H
+
+#include "engine/engine_file.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct oct_any_model {
+    const oct_model *model; /* owned through one of the two below */
+    oct_model *onnx;
+    oct_engine_file *engine;
+    bool quantized; /* holds Q/DQ nodes, QLinear nodes or integer operators */
+} oct_any_model;
+
+/* Close whatever the outcome. */
+OCT_MUST_CHECK oct_status oct_any_model_open(oct_ctx *ctx, const char *path, oct_any_model *m);
+void oct_any_model_close(oct_any_model *m);
+
+/* OCT_PRECISION_* bits for "auto", "fp32" or "int8". */
+uint32_t oct_any_model_precision(const oct_any_model *m, const char *choice);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* OCT_TOOLS_ANY_MODEL_H */
