@@ -174,7 +174,8 @@ oct_status oct_plan_adapt(oct_planner *b, uint32_t t, oct_layout layout, bool on
     const oct_plan_tensor *o = &b->p->tensor[t];
     if (b->engine->be->vt->host_memory)
         on_host = true;
-    if (o->on_host == on_host && o->desc.layout == layout && oct_tensor_desc_is_dense(&o->desc)) {
+    const bool dense = o->place == OCT_PLACE_DYNAMIC || oct_tensor_desc_is_dense(&o->desc);
+    if (o->on_host == on_host && o->desc.layout == layout && dense) {
         *id = t;
         return OCT_OK;
     }
