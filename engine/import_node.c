@@ -5,7 +5,7 @@
 #include "engine/import_internal.h"
 #include "kernels/op_schema.h"
 
-enum { SPARE_INPUTS = 8, MAX_OPSET = 25, MAX_IMPORTED = 1000000 };
+enum { SPARE_INPUTS = 8, MAX_OPSET = 28, MAX_IMPORTED = 1000000 };
 
 static const char *plain_domain(const char *domain)
 {

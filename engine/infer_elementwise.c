@@ -125,15 +125,6 @@ static oct_status infer_prelu(oct_ctx *ctx, const oct_infer_args *a)
     return oct_infer_like_input(ctx, a);
 }
 
-static oct_status infer_mod(oct_ctx *ctx, const oct_infer_args *a)
-{
-    const oct_attr_mod *attr = a->attr;
-    if (oct_dtype_is_float(a->in[0].desc.dtype) && !attr->fmod)
-        return oct_fail(ctx, OCT_ERR_UNSUPPORTED, "fmod: 0 with %s operands, expected 1",
-                        oct_dtype_str(a->in[0].desc.dtype));
-    return infer_arithmetic(ctx, a);
-}
-
 static oct_status infer_where(oct_ctx *ctx, const oct_infer_args *a)
 {
     OCT_TRY(oct_infer_check_dtype(ctx, a, 0, "condition", BOOLS));
@@ -184,7 +175,7 @@ const oct_infer_entry oct_infer_elementwise[] = {
     {OCT_OP_MUL, infer_arithmetic},
     {OCT_OP_DIV, infer_arithmetic},
     {OCT_OP_POW, infer_arithmetic},
-    {OCT_OP_MOD, infer_mod},
+    {OCT_OP_MOD, infer_arithmetic},
     {OCT_OP_MIN, infer_arithmetic},
     {OCT_OP_MAX, infer_arithmetic},
     {OCT_OP_SUM, infer_arithmetic},

@@ -126,11 +126,19 @@ static oct_status convert_inner(oct_ctx *ctx, oct_graph *g, bool is_sub)
             OCT_TRY(convert_constant(g, v));
         v->dtype = OCT_DT_F32;
     }
+    for (uint32_t i = 0; i < oct_graph_n_subs(g); i++)
+        OCT_TRY(convert_inner(ctx, oct_graph_sub(g, i), true));
+    return OCT_OK;
+}
+
+/* Before the border's Casts are there: those keep their type. */
+static oct_status convert_attrs(oct_graph *g)
+{
     for (uint32_t i = 0; i < oct_graph_n_nodes(g); i++)
         if (!oct_graph_node(g, i)->dead)
             OCT_TRY(convert_attr(g, oct_graph_node(g, i)));
     for (uint32_t i = 0; i < oct_graph_n_subs(g); i++)
-        OCT_TRY(convert_inner(ctx, oct_graph_sub(g, i), true));
+        OCT_TRY(convert_attrs(oct_graph_sub(g, i)));
     return OCT_OK;
 }
 
@@ -151,6 +159,7 @@ oct_status oct_pass_precision(oct_ctx *ctx, oct_graph *g, const oct_pass_env *en
     uint32_t n;
     if (!env->backend->vt->host_memory || !has_half(g))
         return OCT_OK;
+    OCT_TRY(convert_attrs(g));
     oct_graph_outputs(g, &n);
     for (uint32_t i = 0; i < n; i++) {
         const oct_value_id v = oct_graph_outputs(g, &n)[i];

@@ -197,7 +197,7 @@ typedef struct oct_attr_scatter {
 
 typedef struct oct_attr_depth_space {
     int64_t block_size;
-    bool crd; /* DepthToSpace mode */
+    bool crd; /* mode: column-row-depth; SpaceToDepth has it since opset 28 */
 } oct_attr_depth_space;
 
 typedef struct oct_attr_reverse_sequence {

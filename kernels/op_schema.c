@@ -223,8 +223,10 @@ FIELDS(oct_attr_depth_space, depth_to_space) = {
     S64(oct_attr_depth_space, block_size, "blocksize", 0),
     OF(BOOL_OF, oct_attr_depth_space, crd, "mode", DCR_CRD, 0),
 };
-FIELDS(oct_attr_depth_space,
-       space_to_depth) = {S64(oct_attr_depth_space, block_size, "blocksize", 0)};
+FIELDS(oct_attr_depth_space, space_to_depth) = {
+    S64(oct_attr_depth_space, block_size, "blocksize", 0),
+    OF(BOOL_OF, oct_attr_depth_space, crd, "mode", DCR_CRD, 0),
+};
 FIELDS(oct_attr_reverse_sequence, reverse_sequence) = {
     S64(oct_attr_reverse_sequence, batch_axis, "batch_axis", 1),
     S64(oct_attr_reverse_sequence, time_axis, "time_axis", 0),

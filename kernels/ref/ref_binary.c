@@ -73,6 +73,10 @@ static int64_t floor_mod_s64(int64_t a, int64_t b) /* sign of the divisor */
     return r != 0 && (r ^ b) < 0 ? r + b : r;
 }
 
+/* Floor modulo of floats: exact (fmod is), with the sign of the divisor also on zeros; tgmath.h
+ * picks the functions. */
+#define FLOOR_MOD(r, v) ((r) == 0 ? copysign((r), (v)) : ((r) < 0) != ((v) < 0) ? (r) + (v) : (r))
+
 static uint64_t power_u64(uint64_t base, uint64_t exponent)
 {
     uint64_t r = 1;
@@ -117,6 +121,7 @@ FLOATS(raise, v == 2 ? u * u : pow(u, v))
 INTS(raise, power_s64(u, v), power_u64(u, v))
 FLOATS(prelu, u < 0 ? u * v : u)
 INTS(prelu, u < 0 ? (int64_t)((uint64_t)u * (uint64_t)v) : u, ((void)v, u))
+FLOATS(floor_mod_loop, FLOOR_MOD(fmod(u, v), v))
 FLOATS(fmod_of, fmod(u, v))
 INTS(fmod_of, rem_s64(u, v), u % v)
 INTS(floor_mod_loop, floor_mod_s64(u, v), u % v)
@@ -164,8 +169,8 @@ static const binary_row binary_rows[] = {
     LOGIC(XOR, xor),
 };
 
-static const binary_row floor_mod_row = {OCT_OP_MOD,         NULL, NULL, floor_mod_loop_s64,
-                                         floor_mod_loop_u64, NULL};
+static const binary_row floor_mod_row = {OCT_OP_MOD,         floor_mod_loop_f32, floor_mod_loop_f64,
+                                         floor_mod_loop_s64, floor_mod_loop_u64, NULL};
 
 static const binary_row *find_row(const oct_op_desc *d)
 {

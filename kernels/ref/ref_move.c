@@ -210,7 +210,7 @@ static oct_status run_space_to_depth(oct_ctx *ctx, const oct_op_desc *d, const o
     (void)ctx;
     const oct_attr_depth_space *attr = d->attr;
     oct_ref_loop l;
-    depth_space(&d->out[0].desc, &d->in[0].desc, false, false, attr->block_size, &l);
+    depth_space(&d->out[0].desc, &d->in[0].desc, attr->crd, false, attr->block_size, &l);
     oct_ref_copy(&l, a->out[0], a->in[0], elem_bytes(d), d->threads);
     return OCT_OK;
 }
