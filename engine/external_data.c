@@ -211,7 +211,7 @@ oct_status oct_external_read(oct_ctx *ctx, oct_onnx_doc *doc, const Onnx__Tensor
                              size_t n_expected, const uint8_t **data)
 {
     location loc;
-    oct_external_file *f;
+    oct_external_file *f = NULL;
     OCT_TRY(parse_location(ctx, t, &loc));
     OCT_TRY(find_file(ctx, doc, t, loc.file, &f));
     const uint64_t length = loc.has_length ? loc.length : n_expected;

@@ -18,20 +18,8 @@
 
 #include "engine/graph_infer.h"
 #include "engine/model.h"
+#include "engine/name_map.h"
 #include "engine/onnx_doc.h"
-
-/* Open-addressing map from names (borrowed) to numbers. */
-typedef struct oct_name_map {
-    struct oct_name_slot {
-        const char *name;
-        uint32_t value;
-    } * slot;
-    uint32_t n, n_slots;
-} oct_name_map;
-
-oct_status oct_name_map_put(oct_ctx *ctx, oct_name_map *m, const char *name, uint32_t value);
-bool oct_name_map_get(const oct_name_map *m, const char *name, uint32_t *value);
-void oct_name_map_deinit(oct_ctx *ctx, oct_name_map *m);
 
 typedef struct oct_importer {
     oct_ctx *ctx;

@@ -11,6 +11,7 @@
 
 typedef struct sorter {
     oct_ctx *ctx;
+    const oct_name_map *taken; /* inputs and initializers */
     Onnx__NodeProto *const *node;
     uint32_t n;
     oct_name_map made_by; /* value name -> node */
@@ -34,6 +35,11 @@ static oct_status note_outputs(sorter *s)
             uint32_t other;
             if (!*n->output[i])
                 continue;
+            if (oct_name_map_get(s->taken, n->output[i], &other))
+                return oct_fail(s->ctx, OCT_ERR_FORMAT,
+                                "value '%s' is defined twice, as input or initializer and by node "
+                                "%u '%s'",
+                                n->output[i], k, label(n));
             if (oct_name_map_get(&s->made_by, n->output[i], &other))
                 return oct_fail(s->ctx, OCT_ERR_FORMAT,
                                 "value '%s' is defined twice, by nodes %u '%s' and %u '%s'",
@@ -145,7 +151,7 @@ oct_status oct_import_order(oct_scope *scope, Onnx__NodeProto *const *node, size
                             const uint32_t **order)
 {
     oct_ctx *ctx = scope->im->ctx;
-    sorter s = {.ctx = ctx, .node = node, .n = (uint32_t)n};
+    sorter s = {.ctx = ctx, .taken = &scope->values, .node = node, .n = (uint32_t)n};
     uint32_t *list = oct_arena_array(scope->im->doc->arena, n + 1, sizeof *list);
     s.dep_at = oct_alloc_array(ctx, n + 1, sizeof *s.dep_at);
     const oct_status st = list && s.dep_at ? order_nodes(&s, list) : OCT_ERR_NOMEM;

@@ -159,7 +159,7 @@ oct_status oct_import_tensor(oct_scope *s, const Onnx__TensorProto *t, const cha
     oct_ctx *ctx = s->im->ctx;
     const oct_dtype dt = oct_onnx_dtype(t->data_type);
     oct_shape shape;
-    size_t n_elems, n_bytes;
+    size_t n_elems = 0, n_bytes = 0;
     const void *data;
     if (dt == OCT_DT_NONE)
         return oct_fail(ctx, t->data_type == 0 ? OCT_ERR_FORMAT : OCT_ERR_UNSUPPORTED,

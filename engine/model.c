@@ -224,3 +224,8 @@ size_t oct_model_unsupported(const oct_model *m, const oct_unsupported **list)
     *list = m->unsupported;
     return m->n_unsupported;
 }
+
+oct_onnx_doc *oct_model_doc(oct_model *m)
+{
+    return m->doc;
+}

@@ -64,6 +64,11 @@ const oct_graph *oct_model_graph(const oct_model *m);
 const oct_model_info *oct_model_get_info(const oct_model *m);
 size_t oct_model_unsupported(const oct_model *m, const oct_unsupported **list);
 
+/* The parsed file, for exporters to edit and write (engine/onnx_edit.h, engine/onnx_write.h). Owned by
+ * the model; editing it does not change the graph. */
+struct oct_onnx_doc;
+struct oct_onnx_doc *oct_model_doc(oct_model *m);
+
 /* Runs inference over a whole graph (and its subgraphs): fills dtype and shape of every value, folding
  * integer shape arithmetic on the host as far as known. `input_shape` (n graph inputs, or NULL)
  * overrides the graph inputs' shapes. Used by the loader, the planner and passes. */

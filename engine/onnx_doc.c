@@ -103,40 +103,51 @@ typedef struct raw_list {
     size_t n;
 } raw_list;
 
-static void collect_raw(ProtobufCMessage *m, raw_list *list);
+static oct_status each_in(ProtobufCMessage *m, oct_onnx_tensor_fn fn, void *user);
 
-static void collect_field(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, raw_list *list)
+static oct_status each_in_field(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
+                                oct_onnx_tensor_fn fn, void *user)
 {
     char *base = (char *)m;
+    ProtobufCMessage *one, **child = &one;
+    size_t n;
     if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-        size_t n;
-        ProtobufCMessage **child;
         memcpy(&n, base + f->quantifier_offset, sizeof n);
         memcpy(&child, base + f->offset, sizeof child);
-        for (size_t i = 0; i < n; i++)
-            collect_raw(child[i], list);
     } else {
-        ProtobufCMessage *child;
-        memcpy(&child, base + f->offset, sizeof child);
-        if (child)
-            collect_raw(child, list);
+        memcpy(&one, base + f->offset, sizeof one);
+        n = one != NULL;
     }
+    for (size_t i = 0; i < n; i++)
+        OCT_TRY(each_in(child[i], fn, user));
+    return OCT_OK;
 }
 
 /* Recursion is bounded by OCT_ONNX_MAX_DEPTH. */
-static void collect_raw(ProtobufCMessage *m, raw_list *list)
+static oct_status each_in(ProtobufCMessage *m, oct_onnx_tensor_fn fn, void *user)
 {
-    if (m->descriptor == &onnx__tensor_proto__descriptor) {
-        Onnx__TensorProto *t = (Onnx__TensorProto *)m;
-        if (t->has_raw_data && t->raw_data.len == OCT_ONNX_TOKEN_BYTES) {
-            raw_ref *r = &list->ref[list->n++];
-            r->data = &t->raw_data;
-            memcpy(&r->token, t->raw_data.data, sizeof r->token);
-        }
-    }
+    if (m->descriptor == &onnx__tensor_proto__descriptor)
+        return fn(user, (Onnx__TensorProto *)m);
     for (unsigned i = 0; i < m->descriptor->n_fields; i++)
         if (m->descriptor->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
-            collect_field(m, &m->descriptor->fields[i], list);
+            OCT_TRY(each_in_field(m, &m->descriptor->fields[i], fn, user));
+    return OCT_OK;
+}
+
+oct_status oct_onnx_each_tensor(oct_onnx_doc *doc, oct_onnx_tensor_fn fn, void *user)
+{
+    return each_in(&doc->model->base, fn, user);
+}
+
+static oct_status collect_raw(void *user, Onnx__TensorProto *t)
+{
+    raw_list *list = user;
+    if (t->has_raw_data && t->raw_data.len == OCT_ONNX_TOKEN_BYTES) {
+        raw_ref *r = &list->ref[list->n++];
+        r->data = &t->raw_data;
+        memcpy(&r->token, t->raw_data.data, sizeof r->token);
+    }
+    return OCT_OK;
 }
 
 static int by_offset(const void *a, const void *b)
@@ -195,10 +206,10 @@ static oct_status parse_slim(oct_onnx_doc *doc, const oct_onnx_scan *scan)
     list.ref = oct_alloc_array(doc->ctx, scan->n_tokens + 1, sizeof *list.ref);
     if (!list.ref)
         return OCT_ERR_NOMEM;
-    collect_raw(&doc->model->base, &list);
+    st = oct_onnx_each_tensor(doc, collect_raw, &list);
     settle_raw(doc, &list);
     oct_free(doc->ctx, list.ref);
-    return OCT_OK;
+    return st;
 }
 
 /* Things that are often given instead of a model deserve their own words. */
@@ -236,8 +247,7 @@ static oct_status parse_bytes(oct_onnx_doc *doc, size_t max_bytes)
     const size_t parse = oct_min_size(max - doc->n_bytes, PARSE_BASE + PARSE_RATIO * doc->n_bytes);
     OCT_TRY(oct_onnx_scan_model(doc->ctx, doc->bytes, doc->n_bytes, parse, &scan));
     oct_sha256_of(doc->bytes, doc->n_bytes, &doc->hash);
-    /* protobuf-c's scratch (member lists) comes on top of what the scan counted. */
-    doc->budget_left = 2 * parse + PARSE_BASE;
+    doc->budget_left = parse + PARSE_BASE; /* the scan's estimate leaves out rounding */
     OCT_TRY(parse_slim(doc, &scan));
     if (!doc->model->graph)
         return oct_fail(doc->ctx, OCT_ERR_FORMAT, "no graph in %zu bytes; is this an ONNX model?",
@@ -292,6 +302,7 @@ void oct_onnx_doc_free(oct_onnx_doc *doc)
     if (!doc)
         return;
     oct_external_free(doc);
+    oct_name_map_deinit(doc->ctx, &doc->names);
     while (doc->blocks)
         large_free(doc, (char *)doc->blocks + BLOCK_HEAD);
     oct_arena_free(doc->arena);

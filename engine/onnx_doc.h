@@ -22,11 +22,14 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/tensor.h"
+#include "engine/name_map.h"
 #include "engine/proto/onnx.pb-c.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { OCT_ONNX_GROWN = 8 };
 
 typedef struct oct_onnx_doc {
     Onnx__ModelProto *model;
@@ -39,7 +42,13 @@ typedef struct oct_onnx_doc {
     struct oct_external_file *files; /* external data read so far, newest first */
     char *dir;                       /* where external data may lie; NULL = nowhere */
     bool allow_symlinks;             /* follow links of external data below `dir` */
-    size_t budget_left;              /* bytes that may still be taken for this document */
+    oct_name_map names;              /* of values and nodes; filled by engine/onnx_edit.h */
+    struct {                         /* lists that editing made longer, and their room */
+        const void *list;
+        size_t cap;
+    } grown[OCT_ONNX_GROWN];
+    unsigned next_grown;
+    size_t budget_left; /* bytes that may still be taken for this document */
 } oct_onnx_doc;
 
 /* Parses `bytes` (an oct_alloc() block that is given to the document, also on failure).
@@ -55,6 +64,12 @@ void oct_onnx_doc_free(oct_onnx_doc *doc); /* NULL is allowed */
 /* Cleared memory that lives as long as the document; NULL with OCT_ERR_NOMEM recorded. */
 void *oct_onnx_doc_alloc(oct_onnx_doc *doc, size_t n_bytes);
 char *oct_onnx_doc_strdup(oct_onnx_doc *doc, const char *s);
+
+/* Calls `fn` for every tensor of the document: initializers, attributes, sparse parts, in subgraphs
+ * and functions too. Stops at the first status that is not OCT_OK and returns it. */
+typedef oct_status (*oct_onnx_tensor_fn)(void *user, Onnx__TensorProto *t);
+OCT_MUST_CHECK oct_status oct_onnx_each_tensor(oct_onnx_doc *doc, oct_onnx_tensor_fn fn,
+                                               void *user);
 
 /* "" for NULL: absent strings and empty strings mean the same in ONNX. */
 static inline const char *oct_onnx_str(const char *s)

@@ -15,6 +15,7 @@ enum {
     MAX_TAG_BYTES = 5,
     MAX_LENGTH_BYTES = 5,
     MAX_VARINT_BYTES = 10,
+    MEMBER_BYTES = 80, /* protobuf-c's scratch for a field of the message in hand */
 };
 
 typedef struct frame {
@@ -22,6 +23,7 @@ typedef struct frame {
     const uint8_t *end;
     uint8_t *length_at, *body_at; /* in the slim copy */
     int length_bytes;
+    size_t n_fields;
 } frame;
 
 typedef struct scanner {
@@ -32,6 +34,7 @@ typedef struct scanner {
     oct_onnx_scan n;
     int depth;
     frame stack[OCT_ONNX_MAX_DEPTH];
+    size_t max_fields[OCT_ONNX_MAX_DEPTH]; /* of a message, by depth */
 } scanner;
 
 static oct_status broken(scanner *s, const uint8_t *at, const char *what)
@@ -115,6 +118,16 @@ static oct_status charge(scanner *s, const uint8_t *at, size_t bytes)
     return oct_fail(s->ctx, OCT_ERR_LIMIT,
                     "byte %zu: parsing takes more than %zu MiB, out of proportion to the file",
                     (size_t)(at - s->data), s->budget >> 20);
+}
+
+/* protobuf-c lists all fields of a message, and of those around it, before it parses the first. */
+static oct_status charge_field(scanner *s, const uint8_t *at)
+{
+    frame *f = &s->stack[s->depth];
+    if (++f->n_fields <= s->max_fields[s->depth])
+        return OCT_OK;
+    s->max_fields[s->depth] = f->n_fields;
+    return charge(s, at, MEMBER_BYTES);
 }
 
 /* A packed field: a whole number of elements. Their number in `*n`. */
@@ -256,6 +269,7 @@ static oct_status scan_field(scanner *s)
     if (!n || key > UINT32_MAX || key >> 3 == 0)
         return broken(s, tag, "not a field tag");
     s->p += n;
+    OCT_TRY(charge_field(s, tag));
     if (wire != WIRE_VARINT && wire != WIRE_64 && wire != WIRE_BYTES && wire != WIRE_32)
         return broken(s, tag, "field of a wire type that ONNX does not use");
     const ProtobufCFieldDescriptor *field =
@@ -271,6 +285,7 @@ static oct_status walk(scanner *s, size_t n_bytes)
 {
     s->depth = 0;
     s->p = s->data;
+    memset(s->max_fields, 0, sizeof s->max_fields);
     s->stack[0] = (frame){.desc = &onnx__model_proto__descriptor, .end = s->data + n_bytes};
     for (;;) {
         while (s->p == s->stack[s->depth].end) {
