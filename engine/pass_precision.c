@@ -122,7 +122,7 @@ static oct_status convert_inner(oct_ctx *ctx, oct_graph *g, bool is_sub)
             continue;
         if (border)
             continue;
-        if (v->data && v->producer == OCT_NONE)
+        if (v->data) /* constants, and what inference has folded */
             OCT_TRY(convert_constant(g, v));
         v->dtype = OCT_DT_F32;
     }
