@@ -110,6 +110,13 @@ OCT_MUST_CHECK oct_status oct_cache_filter(oct_ctx *ctx, const oct_ranges *r,
 OCT_MUST_CHECK oct_status oct_cache_merge(oct_ctx *ctx, const oct_ranges *const *list, size_t n,
                                           oct_ranges **out, size_t *n_conflicts);
 
+/* Scales by tensor name to scales by layer name for ncnn: each layer of the .param text that
+ * ncnn quantizes (Convolution, ConvolutionDepthWise, InnerProduct) gets that of the blob it
+ * reads. Layers without one are logged. */
+OCT_MUST_CHECK oct_status oct_cache_to_ncnn_layers(oct_ctx *ctx, const oct_ranges *r,
+                                                   const char *param, size_t n_param,
+                                                   oct_ranges **out);
+
 /* The bytes of a TensorRT cache file under another header; the other lines as they are. */
 OCT_MUST_CHECK oct_status oct_cache_retarget(oct_ctx *ctx, const char *data, size_t n,
                                              const oct_cache_write_options *opt, oct_strbuf *out);

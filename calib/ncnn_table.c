@@ -8,10 +8,11 @@
  *
  * ncnn's own writer prints %f, which loses small numbers and overflows to "inf"; we write the
  * shortest text that reads back to the same float. Names are cut at the first blank by its
- * reader. oct_ncnn_* (calib/ncnn_map.h) turns tensor names into layer names.
+ * reader. oct_cache_to_ncnn_layers() turns tensor names into layer names.
  */
 #include <string.h>
 
+#include "calib/cache_tools.h"
 #include "calib/ranges_internal.h"
 
 #define PARAM "_param_"
@@ -108,3 +109,83 @@ static bool matches_ncnn(const char *data, size_t n)
 
 const oct_cache_codec oct_codec_ncnn = {OCT_CACHE_NCNN, "ncnn", parse_ncnn, render_ncnn,
                                         matches_ncnn};
+
+/* ---- layers of a .param file ------------------------------------------------------------- */
+
+/* A line of a .param file: "type name n_bottoms n_tops bottom... top... k=v ...". */
+typedef struct layer {
+    const char *type, *name, *bottom;
+    size_t n_type, n_name, n_bottom;
+} layer;
+
+static bool next_word(const char **at, const char *end, const char **s, size_t *n)
+{
+    *at += blanks(*at, (size_t)(end - *at));
+    *s = *at;
+    *n = word(*at, (size_t)(end - *at));
+    *at += *n;
+    return *n > 0;
+}
+
+static bool parse_layer(const char *line, size_t n, layer *l)
+{
+    const char *at = line, *end = line + n, *count;
+    size_t n_count;
+    uint64_t n_bottoms;
+    return next_word(&at, end, &l->type, &l->n_type) && next_word(&at, end, &l->name, &l->n_name) &&
+           next_word(&at, end, &count, &n_count) && oct_parse_u64(count, n_count, &n_bottoms) &&
+           n_bottoms > 0 && next_word(&at, end, &count, &n_count) &&
+           next_word(&at, end, &l->bottom, &l->n_bottom);
+}
+
+static bool is_quantized(const layer *l)
+{
+    static const char *const types[] = {"Convolution", "ConvolutionDepthWise", "InnerProduct"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strlen(types[i]) == l->n_type && memcmp(types[i], l->type, l->n_type) == 0)
+            return true;
+    return false;
+}
+
+static oct_status add_layer(oct_ctx *ctx, const oct_ranges *r, const layer *l, oct_ranges *out)
+{
+    char *blob = oct_strndup(ctx, l->bottom, l->n_bottom);
+    char *name = oct_strndup(ctx, l->name, l->n_name);
+    oct_status st = blob != NULL && name != NULL ? OCT_OK : OCT_ERR_NOMEM;
+    const oct_range *e = st == OCT_OK ? oct_ranges_find(r, blob) : NULL;
+    char shown[160];
+    if (e != NULL)
+        st = oct_ranges_add_amax(out, name, e->amax);
+    else if (st == OCT_OK)
+        oct_log(ctx, OCT_LOG_WARN, "layer '%s' stays in float: no scale for its input",
+                oct_printable(name, shown, sizeof shown));
+    oct_free(ctx, blob);
+    oct_free(ctx, name);
+    return st;
+}
+
+oct_status oct_cache_to_ncnn_layers(oct_ctx *ctx, const oct_ranges *r, const char *param,
+                                    size_t n_param, oct_ranges **out)
+{
+    oct_ranges *made;
+    OCT_TRY(oct_ranges_new(ctx, &made));
+    oct_status st = oct_ranges_set_origin(made, OCT_CACHE_NCNN, "", oct_ranges_source(r));
+    oct_lines lines = {param, param + n_param, 0};
+    const char *line;
+    size_t len, n_layers = 0;
+    while (st == OCT_OK && oct_lines_next(&lines, &line, &len)) {
+        layer l;
+        if (!parse_layer(line, len, &l) || !is_quantized(&l))
+            continue;
+        n_layers++;
+        st = add_layer(ctx, r, &l, made);
+    }
+    if (st == OCT_OK && n_layers == 0)
+        st = oct_fail(ctx, OCT_ERR_FORMAT, "no Convolution or InnerProduct layer in it");
+    if (st != OCT_OK) {
+        oct_ranges_free(made);
+        return st;
+    }
+    *out = made;
+    return OCT_OK;
+}
