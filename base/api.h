@@ -25,6 +25,9 @@ OCT_MUST_CHECK oct_status oct_api_copy_options(void *dst, size_t dst_bytes, cons
 OCT_MUST_CHECK oct_status oct_api_tensor(oct_ctx *ctx, const char *what, const octet_tensor *in,
                                          oct_tensor *out);
 
+/* Our row-major tensor as a public one (data borrowed). */
+void oct_api_tensor_out(const oct_tensor *in, octet_tensor *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -194,3 +194,10 @@ size_t octet_tensor_bytes(const octet_tensor *t)
     const oct_tensor_desc d = oct_tensor_desc_make((oct_dtype)t->dtype, shape, OCT_LAYOUT_ROW);
     return oct_tensor_desc_bytes(&d, &bytes) ? bytes : 0;
 }
+
+void oct_api_tensor_out(const oct_tensor *in, octet_tensor *out)
+{
+    *out = (octet_tensor){
+        .dtype = (octet_dtype)in->desc.dtype, .n_dims = in->desc.shape.n_dims, .data = in->data};
+    memcpy(out->dim, in->desc.shape.dim, (size_t)out->n_dims * sizeof out->dim[0]);
+}

@@ -165,7 +165,60 @@ OCTET_API size_t octet_tensor_bytes(const octet_tensor *t);
 
 /* ---- models (engine/api_model.c) -------------------------------------------------------- */
 
+/* A model ready to run: an ONNX file (FP32, or with Q/DQ) or an engine file of `octet build`.
+ * One thread at a time, the thread that owns its context. */
 typedef struct octet_model octet_model;
+
+typedef struct octet_model_options {
+    size_t struct_size;
+    const char *device; /* "cpu", "ref" (portable reference), "cuda", "cuda:N"; NULL = "cpu" */
+    int n_threads;      /* 0 = octet_cpu_count() */
+    int no_int8;        /* run Q/DQ models as float simulation instead of lowering them to INT8 */
+    int allow_external_symlinks; /* follow links of ONNX external data files */
+    size_t max_model_bytes;      /* budget for file and parsing; 0 = 16 GiB */
+    size_t max_arena_bytes;      /* refuse input shapes that need more for activations; 0 = none */
+} octet_model_options;
+
+/* OCTET_ERR_NOT_FOUND, OCTET_ERR_FORMAT (message with offset), OCTET_ERR_UNSUPPORTED (all
+ * unsupported operators in one message), OCTET_ERR_LIMIT, OCTET_ERR_NOMEM, OCTET_ERR_USAGE. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_model_open(octet_ctx *ctx, const char *path,
+                                                         const octet_model_options *options,
+                                                         octet_model **out);
+/* ONNX bytes in memory (copied); external data is refused. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_model_parse(octet_ctx *ctx, const void *data,
+                                                          size_t n_bytes,
+                                                          const octet_model_options *options,
+                                                          octet_model **out);
+OCTET_API void octet_model_close(octet_model *model); /* NULL is allowed */
+
+/* What a model's input or output is. `dim` is -1 where any size goes (batch, resolution);
+ * n_dims is -1 when even the rank is open. `name` lives as long as the model. */
+typedef struct octet_value_info {
+    const char *name;
+    octet_dtype dtype;
+    int n_dims;
+    int64_t dim[OCTET_MAX_DIMS];
+} octet_value_info;
+
+OCTET_API size_t octet_model_n_inputs(const octet_model *model);
+OCTET_API size_t octet_model_n_outputs(const octet_model *model);
+/* `i` below the count; in the model's order. OCTET_ERR_RANGE otherwise. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_model_input(const octet_model *model, size_t i,
+                                                          octet_value_info *out);
+OCTET_API OCTET_MUST_CHECK octet_status octet_model_output(const octet_model *model, size_t i,
+                                                           octet_value_info *out);
+
+/* Runs once. `in`: one tensor per input in the model's order, borrowed for the call. `out`: one
+ * per output; they describe memory of the model that is valid until its next run or close.
+ * OCTET_ERR_SHAPE when a tensor does not fit the declared input. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_model_run(octet_model *model, const octet_tensor *in,
+                                                        size_t n_in, octet_tensor *out,
+                                                        size_t n_out);
+
+/* Makes what these input shapes need (plan, memory, packed weights) ahead of the first run. Only
+ * n_dims and dim of `in` are read. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_model_prepare(octet_model *model,
+                                                            const octet_tensor *in, size_t n_in);
 
 /* ---- statistics, calibration and caches (calib/api_calib.c) ----------------------------- */
 
