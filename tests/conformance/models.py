@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Whole models against ONNX Runtime on real images: max|a-b| <= 1e-4 * max|b| per output.
+
+usage: models.py OCTET MODEL_DIR DATA_DIR [--only NAME ...] [--backends cpu,ref]
+
+Run by ctest as conformance.models with the oracle venv's Python. Exits 77 (skipped, saying so)
+where oracle or data are absent, 1 there when CI=true.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+
+def skip(why):
+    print(f"SKIPPED: {why}")
+    sys.exit(1 if os.environ.get("CI") == "true" else 77)
+
+
+try:
+    import numpy as np
+    import onnx
+    import onnxruntime as ort
+    from PIL import Image
+except ImportError as e:
+    skip(f"no oracle: {e}")
+
+ort.set_default_logger_severity(3)
+TOLERANCE = 1e-4
+HALF_TOLERANCE = 2.0 ** -10  # a float16 output is rounded once by either side
+# (mean, divisor) per model; the others get ImageNet's usual numbers.
+SCALES = {
+    "mlperf_resnet8_cifar10": (0.0, 1.0),
+    "mobilenetv1_025_128_imagenet": (127.5, 127.5),
+    "mlperf_vww_mobilenetv1_025_96": (0.0, 255.0),
+    "FastestDet": (0.0, 255.0),
+    "yunet_n_320_320": (0.0, 1.0),
+    "ultraface_rfb_320": (127.0, 128.0),
+    "ultraface_rfb_320_folded": (127.0, 128.0),
+    "SqueezeNet_fp16": (117.0, 1.0),
+    "mnist_cntk_opset8": (0.0, 1.0),
+}
+# A face detector without faces gives sigmoids near 1e-4, where ONNX Runtime's own
+# approximation is off by 1e-7 of full scale: it gets a photo with faces of all sizes.
+PHOTO = {"yunet_n_320_320": "coco48/images/000000000241.jpg"}
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+def concrete(shape, batch):
+    """Open dimensions: the batch first, then a size that CNNs like."""
+    dims = [d if isinstance(d, int) and d > 0 else None for d in shape]
+    return [d if d is not None else (batch if i == 0 else 224) for i, d in enumerate(dims)]
+
+
+def picture(path, shape, name):
+    last = shape[-1] in (1, 3) and shape[1] not in (1, 3)
+    c = shape[3] if last else shape[1]
+    h, w = (shape[1], shape[2]) if last else (shape[2], shape[3])
+    img = Image.open(path).convert("L" if c == 1 else "RGB").resize((w, h), Image.BILINEAR)
+    x = np.asarray(img, np.float32).reshape(h, w, c)
+    mean, div = SCALES.get(name, (117.0, 58.0))
+    x = (x - mean) / div
+    return x if last else x.transpose(2, 0, 1)
+
+
+def f32_twin(model):
+    """The same model in float32: what a half-precision model is meant to compute."""
+    for t in model.graph.initializer:
+        if t.data_type == onnx.TensorProto.FLOAT16:
+            t.CopyFrom(onnx.numpy_helper.from_array(
+                onnx.numpy_helper.to_array(t).astype(np.float32), t.name))
+    for v in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16:
+            v.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    return model
+
+
+def run_oracle(path, feeds, half):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    if half:
+        model = f32_twin(onnx.load(path)).SerializeToString()
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return session.run(None, {k: v.astype(np.float32) for k, v in feeds.items()})
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)
+
+
+def run_octet(octet, path, feeds, n_out, backend, tmp, extra=()):
+    cmd = [octet, "run", str(path), "-q", "--force", "-o", f"{tmp}/y.npy", *extra]
+    if backend == "ref":
+        cmd.append("--reference")
+    for i, (name, x) in enumerate(feeds.items()):
+        np.save(f"{tmp}/x{i}.npy", np.ascontiguousarray(x))
+        cmd += ["--input", f"{name}={tmp}/x{i}.npy"]
+    done = subprocess.run(cmd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        return None, done.stderr.strip().splitlines()[-1:]
+    names = [f"{tmp}/y.npy"] if n_out == 1 else [f"{tmp}/y.{i}.npy" for i in range(n_out)]
+    return [np.load(n) for n in names], None
+
+
+def worst(ours, theirs):
+    """Largest |a-b| / max|b| over outputs; inf when shapes or NaNs differ."""
+    ratio = 0.0
+    for a, b in zip(ours, theirs):
+        if a.shape != b.shape:
+            return float("inf")
+        if b.size == 0:
+            continue
+        a, b = a.astype(np.float64), b.astype(np.float64)
+        if not np.array_equal(np.isnan(a), np.isnan(b)):
+            return float("inf")
+        scale = np.nanmax(np.abs(b))
+        diff = np.nanmax(np.abs(a - b))
+        ratio = max(ratio, diff / scale if scale > 0 else (0.0 if diff == 0 else float("inf")))
+    return ratio
+
+
+def check(octet, path, images, backends, batch):
+    name = path.stem
+    info = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    half = any(i.type == "tensor(float16)" for i in info.get_inputs())
+    feeds = {}
+    for i in info.get_inputs():
+        shape = concrete(i.shape, batch)
+        x = np.stack([picture(images[k % len(images)], shape, name) for k in range(shape[0])])
+        feeds[i.name] = x.astype(DTYPES[i.type])
+    want = run_oracle(path, feeds, half)
+    bad = []
+    for backend in backends:
+        with tempfile.TemporaryDirectory() as tmp:
+            got, error = run_octet(octet, path, feeds, len(want), backend, tmp)
+        ratio = float("inf") if got is None else worst(got, want)
+        limit = HALF_TOLERANCE if half else TOLERANCE
+        verdict = "ok" if ratio <= limit else "FAILED"
+        print(f"{verdict:7}{name:34}{backend:5}batch {next(iter(feeds.values())).shape[0]}  "
+              f"{ratio:.2e}  {' '.join(error or [])}", flush=True)
+        if ratio > limit:
+            bad.append(f"{name} on {backend}")
+    return bad
+
+
+def batches(path, n):
+    """1, and where the model leaves the batch open also n."""
+    first = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).get_inputs()[0]
+    return (1,) if isinstance(first.shape[0], int) else (1, n)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("octet")
+    p.add_argument("models", type=pathlib.Path)
+    p.add_argument("data", type=pathlib.Path)
+    p.add_argument("--only", nargs="*", default=[])
+    p.add_argument("--backends", default="cpu,ref")
+    p.add_argument("--images-used", type=int, default=3)
+    a = p.parse_args()
+    models = sorted(m for m in a.models.glob("*.onnx") if not a.only or m.stem in a.only)
+    images = sorted((a.data / "imagenet100").glob("*.JPEG"))[:a.images_used]
+    if not models or not images:
+        skip(f"no models in {a.models} or no images in {a.data}/imagenet100")
+    bad = []
+    for m in models:
+        for batch in batches(m, a.images_used):
+            photos = [a.data / PHOTO[m.stem]] if m.stem in PHOTO else images
+            bad += check(a.octet, m, photos, a.backends.split(","), batch)
+    print(f"{len(models)} models, {len(bad)} disagreements")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
