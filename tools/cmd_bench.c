@@ -360,8 +360,7 @@ static oct_status run(oct_cli *cli)
                .runs = oct_cli_s64(cli, "runs"),
                .seconds = oct_cli_f64(cli, "seconds")};
     const double t0 = now_s();
-    oct_status st =
-        oct_engine_io_init(&b.io, cli, cli->pos[0], workers ? 1 : cli->n_threads);
+    oct_status st = oct_engine_io_init(&b.io, cli, cli->pos[0], workers ? 1 : cli->n_threads);
     b.load_s = now_s() - t0;
     if (st == OCT_OK)
         st = bench_with(&b);

@@ -260,6 +260,7 @@ def randomize(model, size):
 
 
 def export(model, size, path, fold):
+    """Without gradients torch takes a fused attention that has no ONNX form: they stay on."""
     mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
     torch.onnx.export(model, torch.randn(2, 3, size, size), str(path), opset_version=OPSET,
                       input_names=["image"], output_names=["output"], training=mode,

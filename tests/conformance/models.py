@@ -157,8 +157,13 @@ def main():
     p.add_argument("data", type=pathlib.Path)
     p.add_argument("--only", nargs="*", default=[])
     p.add_argument("--backends", default="cpu,ref")
+    p.add_argument("--export", help="script that makes MODEL_DIR with Debian's torch first")
     p.add_argument("--images-used", type=int, default=3)
     a = p.parse_args()
+    if a.export:
+        made = subprocess.run(["/usr/bin/python3", a.export, str(a.models), *a.only])
+        if made.returncode != 0:
+            skip("python3-torch and python3-torchvision are not installed")
     models = sorted(m for m in a.models.glob("*.onnx") if not a.only or m.stem in a.only)
     images = sorted((a.data / "imagenet100").glob("*.JPEG"))[:a.images_used]
     if not models or not images:
