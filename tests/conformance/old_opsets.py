@@ -3,7 +3,8 @@
 """Single-operator models in the forms of old opsets, against ONNX Runtime on random inputs.
 
 The onnx wheel's node tests only know each operator's newest form. Every case here is a form that
-the importer translates: attributes that became inputs, changed defaults, renamed operators.
+the importer translates: attributes that became inputs, changed defaults, renamed operators. Also
+com.microsoft's operators, which the wheel does not test at all.
 
 old_opsets.py OUT RUNNER BACKEND
 """
@@ -239,6 +240,7 @@ def networks(s):
     s.add("MaxPool", 8, x, n_out=2, kernel_shape=[2, 2], strides=[2, 2], tag="indices")
     s.add("MaxPool", 10, x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1, dilations=[1, 2])
     s.add("LpPool", 7, x, kernel_shape=[2, 2], strides=[2, 2], p=2)
+    s.add("GlobalLpPool", 7, x, p=3)
     for op in ("GlobalAveragePool", "GlobalMaxPool"):
         s.add(op, 7, x)
     stats = {"s": f32(4), "b": f32(4), "m": f32(4), "v": f32(4, lo=0.5)}
@@ -278,13 +280,48 @@ def networks(s):
     s.add("QuantizeLinear", 13, x, {"s": f32(4, lo=0.01), "z": np.zeros(4, np.int8)}, axis=1)
 
 
+def quantized(s):
+    """com.microsoft's operators, which the onnx wheel has no tests for. ONNX Runtime rounds some of
+    them through other intermediate steps: one unit of the last place is allowed (atol=1)."""
+    ms = {"domain": "com.microsoft", "atol": 1, "rtol": 0}
+    for dtype, zero in ((np.uint8, 128), (np.int8, 0)):
+        def q(*shape, dtype=dtype):
+            info = np.iinfo(dtype)
+            return rng.randint(info.min, info.max + 1, shape).astype(dtype)
+
+        a, b, tag = q(1, 4, 6, 6), q(1, 4, 6, 6), dtype.__name__
+        scale = [np.float32(v) for v in (0.02, 0.03, 0.05)]
+        z = dtype(zero)
+        for op in ("QLinearAdd", "QLinearMul"):
+            s.add(op, 13, {"a": a}, {"as": scale[0], "az": z, "b": b, "bs": scale[1], "bz": z,
+                                     "ys": scale[2], "yz": z}, tag=tag, **ms)
+        s.add("QLinearConcat", 13, {}, {"ys": scale[2], "yz": z, "a": a, "as": scale[0], "az": z,
+                                        "b": b, "bs": scale[1], "bz": z}, axis=1, tag=tag, **ms)
+        one = {"as": scale[0], "az": z, "ys": scale[1], "yz": z}
+        s.add("QLinearSigmoid", 13, a, {**one, "ys": np.float32(1 / 256)}, tag=tag, **ms)
+        s.add("QLinearLeakyRelu", 13, a, one, alpha=0.2, tag=tag, **ms)
+        s.add("QLinearAveragePool", 13, a, one, kernel_shape=[3, 3], strides=[2, 2],
+              pads=[1, 1, 1, 1], tag=tag, **ms)
+        s.add("QLinearGlobalAveragePool", 13, a, one, channels_last=0, tag=tag, **ms)
+        s.add("QuantizeLinear", 13, f32(2, 3, lo=-4, hi=4), {"s": scale[1], "z": z}, tag=tag, **ms)
+        s.add("DequantizeLinear", 13, a, {"s": scale[1], "z": z}, tag=tag, domain="com.microsoft")
+    x, w = q(3, 5, dtype=np.uint8), q(4, 5, dtype=np.int8)
+    s.add("QGemm", 13, x, {"as": scale[0], "az": np.uint8(120), "w": w, "ws": f32(4, lo=0.01),
+                           "wz": np.zeros(4, np.int8), "c": rng.randint(-99, 99, 4).astype(np.int32),
+                           "ys": np.float32(2), "yz": np.uint8(128)}, transB=1, **ms)
+    s.add("FusedConv", 13, f32(1, 3, 7, 7), {"w": f32(4, 3, 3, 3), "b": f32(4)}, activation="Relu",
+          domain="com.microsoft")
+    s.add("FusedConv", 13, f32(1, 3, 7, 7), {"w": f32(4, 3, 3, 3), "b": f32(4)},
+          activation="LeakyRelu", activation_params=[0.1], domain="com.microsoft", tag="leaky")
+
+
 def main(out, runner, backend):
     with open(__file__, "rb") as f:
         stamp = f"onnxruntime {ort.__version__} {hash_of(f.read())}\n"
     if not cases.up_to_date(out, stamp):
         writer = cases.Writer(out)
         suite = Suite(writer)
-        for group in (activations, arithmetic, reductions, movers, networks):
+        for group in (activations, arithmetic, reductions, movers, networks, quantized):
             group(suite)
         print("\n".join(f"ONNX Runtime refuses {r}" for r in suite.refused))
         if len(suite.refused) > 5:
