@@ -137,7 +137,8 @@ oct_status op_run(oct_ctx *ctx, oct_op op, const void *attr, const oct_tensor *i
                            .out = operand + n_in,
                            .n_in = n_in,
                            .n_out = n_out,
-                           .epilogue = {.residual = -1},
+                           .epilogue = opt && opt->epilogue ? *opt->epilogue
+                                                            : (oct_epilogue){.residual = -1},
                            .threads = opt && opt->threads ? opt->threads : 1,
                            .name = "case"};
     const oct_run_args args = {.in = in_data, .out = out_data};

@@ -38,6 +38,7 @@ typedef struct op_options {
     oct_dtype out_dtype;           /* of output 0; NONE = inferred */
     const oct_tensor_desc *out_at; /* layout and strides of output 0; NULL = dense row-major */
     bool in_place;                 /* output 0 lies in input 0's memory */
+    const oct_epilogue *epilogue;  /* NULL = none */
 } op_options;
 
 /* Attributes default to the op's own when `attr` is NULL. On failure `*r` is empty. */
