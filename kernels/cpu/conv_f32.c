@@ -22,6 +22,7 @@ typedef struct conv_op {
     const oct_gemm_kernels *g;
     const oct_pack *weights; /* packed panels per group, or [tap][channel] for depthwise */
     const float *zeros;      /* a pixel of padding */
+    ptrdiff_t *delta;        /* taps.h */
     int bias, residual;
     bool depthwise;
     float lo, hi;
@@ -34,7 +35,7 @@ typedef struct conv_op {
 
 /* A worker's part of the workspace: pointers for one chunk. */
 typedef struct lists {
-    const float **a; /* [tile][tap][row] */
+    const void **a; /* [tile][tap][row] */
     float **c;
     const float **residual;
 } lists;
@@ -56,43 +57,36 @@ static lists worker_lists(const job *j, int worker)
     const conv_op *op = j->op;
     lists l;
     const size_t taps = (size_t)oct_cpu_window_taps(&op->win);
-    l.a = (const float **)(void *)(j->workspace + (size_t)worker * op->worker_bytes);
-    l.c = (float **)(l.a + op->chunk * taps);
-    l.residual = (const float **)(l.c + op->chunk);
+    l.a = (const void **)(void *)(j->workspace + (size_t)worker * op->worker_bytes);
+    l.c = (float **)(void *)(l.a + op->chunk * taps);
+    l.residual = (const float **)(void *)(l.c + op->chunk);
     return l;
 }
 
 /* ---- pointer lists -------------------------------------------------------------------------- */
 
-static void list_pixel(const job *j, const lists *l, size_t slot, int64_t batch, int64_t pixel)
+static void list_pixel(const job *j, const lists *l, size_t slot, const oct_tap_cursor *cur)
 {
     const conv_op *op = j->op;
     const oct_cpu_window *c = &op->win;
     const size_t rows = pixels_of(op), taps = (size_t)oct_cpu_window_taps(c);
-    const float *x = j->x + batch * c->x_batch;
-    const float **a = l->a + slot / rows * rows * taps + slot % rows;
-    int64_t at[3], tap[3];
-    l->c[slot] = j->y + batch * c->y_batch + oct_tap_pixel(c, pixel, at);
+    l->c[slot] = j->y + oct_tap_place(cur, c->y_batch, c->y_axis);
     if (j->residual)
-        l->residual[slot] = j->residual + batch * op->residual_batch +
-                            at[0] * op->residual_axis[0] + at[1] * op->residual_axis[1] +
-                            at[2] * op->residual_axis[2];
-    for (size_t t = 0; t < taps; t++) {
-        oct_tap_position(c, (int64_t)t, tap);
-        const int64_t offset = oct_tap_offset(c, at, tap);
-        a[t * rows] = offset == OCT_TAP_PADDING ? op->zeros : x + offset;
-    }
+        l->residual[slot] = j->residual + oct_tap_place(cur, op->residual_batch, op->residual_axis);
+    oct_tap_list(c, cur, j->x, sizeof(float), op->zeros, op->delta,
+                 l->a + slot / rows * rows * taps + slot % rows, rows);
 }
 
 /* Lists `n` pixels from number `first` of all images; fills the last tile with repeats. */
 static void list_chunk(const job *j, const lists *l, size_t first, size_t n)
 {
-    const size_t rows = pixels_of(j->op);
-    const int64_t per_image = oct_cpu_window_out_pixels(&j->op->win);
-    const size_t padded = (n + rows - 1) / rows * rows;
+    const size_t rows = pixels_of(j->op), padded = (n + rows - 1) / rows * rows;
+    oct_tap_cursor cur;
+    oct_tap_seek(&j->op->win, first, &cur);
     for (size_t i = 0; i < padded; i++) {
-        const int64_t p = (int64_t)(first + (i < n ? i : n - 1));
-        list_pixel(j, l, i, p / per_image, p % per_image);
+        list_pixel(j, l, i, &cur);
+        if (i + 1 < n)
+            oct_tap_next(&j->op->win, &cur);
     }
 }
 
@@ -196,6 +190,7 @@ static void conv_release(oct_cpu *be, oct_cpu_op *base)
     conv_op *op = (conv_op *)base;
     oct_pack_put(be->packs, op->weights);
     oct_free(be->ctx, (void *)op->zeros);
+    oct_free(be->ctx, op->delta);
 }
 
 /* ---- preparing ------------------------------------------------------------------------------ */
@@ -325,9 +320,13 @@ static oct_status prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, const
                                 (uint64_t)op->g->panel << 8 | op->depthwise * 4u |
                                 w->transposed * 2u | 1u;
         op->zeros = oct_zalloc_array(ctx, (size_t)w->in_channels, sizeof(float));
-        st = !op->zeros ? OCT_ERR_NOMEM
-                        : oct_pack_get(be->packs, ctx, d->in[1].const_key, format,
-                                       elems * sizeof(float), pack_weights, &pack, &op->weights);
+        op->delta = oct_alloc_array(ctx, taps, sizeof *op->delta);
+        if (op->delta)
+            oct_tap_deltas(w, sizeof(float), op->delta);
+        st = !op->zeros || !op->delta
+                 ? OCT_ERR_NOMEM
+                 : oct_pack_get(be->packs, ctx, d->in[1].const_key, format, elems * sizeof(float),
+                                pack_weights, &pack, &op->weights);
     }
     if (st != OCT_OK) {
         conv_release(be, &op->base);

@@ -56,6 +56,7 @@ extern const oct_cpu_rows oct_cpu_rows_eltwise;
 extern const oct_cpu_rows oct_cpu_rows_pool;
 extern const oct_cpu_rows oct_cpu_rows_conv_f32;
 extern const oct_cpu_rows oct_cpu_rows_matmul_f32;
+extern const oct_cpu_rows oct_cpu_rows_conv_q8;
 #if defined(OCT_HAVE_ONEDNN)
 extern const oct_cpu_rows oct_cpu_rows_dnnl_conv;
 #endif

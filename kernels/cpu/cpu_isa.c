@@ -71,9 +71,14 @@ oct_cpu_isa oct_cpu_isa_detect(void)
 
 #endif
 
-const char *oct_cpu_isa_text(void)
+const char *oct_cpu_isa_name(const oct_cpu_isa *c)
 {
     static const char *const names[OCT_ISA_COUNT] = {"portable", "avx2", "avx512"};
+    return c->avx512_vnni ? "avx512_vnni" : names[c->isa];
+}
+
+const char *oct_cpu_isa_text(void)
+{
     const oct_cpu_isa c = oct_cpu_isa_detect();
-    return c.avx512_vnni ? "avx512_vnni" : names[c.isa];
+    return oct_cpu_isa_name(&c);
 }

@@ -26,6 +26,8 @@ typedef struct oct_cpu_isa {
 } oct_cpu_isa;
 
 oct_cpu_isa oct_cpu_isa_detect(void);
+/* "portable", "avx2", "avx512" or "avx512_vnni". */
+const char *oct_cpu_isa_name(const oct_cpu_isa *c);
 
 #ifdef __cplusplus
 }

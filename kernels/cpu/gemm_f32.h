@@ -27,8 +27,8 @@ extern "C" {
 #define OCT_GEMM_MAX_PANEL 32
 
 typedef struct oct_gemm_tile {
-    const float *const *a; /* [tap][rows of the kernel] */
-    ptrdiff_t a_offset;    /* added to every pointer (group) */
+    const void *const *a; /* f32 rows: [tap][rows of the kernel] */
+    ptrdiff_t a_offset;   /* added to every pointer (group) */
     size_t taps, k;
     const float *b;               /* one panel */
     const float *bias;            /* of the panel's columns, or NULL */
@@ -40,7 +40,7 @@ typedef struct oct_gemm_tile {
 } oct_gemm_tile;
 
 typedef struct oct_dw_tile {
-    const float *const *x; /* [tap][OCT_DW_PIXELS] */
+    const void *const *x; /* f32 pixels: [tap][OCT_DW_PIXELS] */
     size_t taps, channels;
     const float *w; /* [tap][channels] */
     const float *bias;

@@ -52,7 +52,7 @@ SIMD_INLINE void tile_sized(const oct_gemm_tile *t, const size_t rows, const siz
     for (size_t tap = 0; tap < t->taps; tap++) {
         const float *a[MR];
         for (size_t r = 0; r < rows; r++)
-            a[r] = t->a[tap * MR + r] + t->a_offset;
+            a[r] = (const float *)t->a[tap * MR + r] + t->a_offset;
         for (size_t i = 0; i < t->k; i++, b += NV * VW) {
             vf bv[NV];
             for (size_t j = 0; j < nv; j++)
@@ -116,10 +116,12 @@ SIMD_INLINE void depthwise_block(const oct_dw_tile *t, size_t c, size_t k, const
         acc[p] = b;
     for (size_t tap = 0; tap < t->taps; tap++) {
         const float *w = t->w + tap * t->channels + c;
-        const float *const *x = t->x + tap * OCT_DW_PIXELS;
+        const void *const *x = t->x + tap * OCT_DW_PIXELS;
         const vf wv = full ? vf_load(w) : vf_load_n(w, k);
-        for (size_t p = 0; p < OCT_DW_PIXELS; p++)
-            acc[p] = vf_fma(full ? vf_load(x[p] + c) : vf_load_n(x[p] + c, k), wv, acc[p]);
+        for (size_t p = 0; p < OCT_DW_PIXELS; p++) {
+            const float *pixel = (const float *)x[p] + c;
+            acc[p] = vf_fma(full ? vf_load(pixel) : vf_load_n(pixel, k), wv, acc[p]);
+        }
     }
     for (size_t p = 0; p < t->pixels; p++)
         finish_pixel(t, p, c, k, acc[p]);

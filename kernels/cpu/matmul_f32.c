@@ -152,7 +152,8 @@ static void chunk(const job *j, size_t batch, size_t row, size_t n, size_t lo, s
 {
     const mm_op *op = j->op;
     const shape *s = &op->s;
-    const float *a[MAX_TILES_ROWS], *residual[MAX_TILES_ROWS];
+    const void *a[MAX_TILES_ROWS];
+    const float *residual[MAX_TILES_ROWS];
     float *c[MAX_TILES_ROWS];
     size_t a_offset, b_offset;
     batch_offsets(s, batch, &a_offset, &b_offset);

@@ -189,6 +189,15 @@ SIMD_INLINE void vi_store_8(void *p, size_t n, vi a)
                            (uint64_t)(uint32_t)_mm256_extract_epi32(low, 4) << 32;
     memcpy(p, &bytes, n);
 }
+/* Sums of products of the two s16 halves of each lane. */
+SIMD_INLINE vi vi_madd16(vi a, vi b)
+{
+    return _mm256_madd_epi16(a, b);
+}
+SIMD_INLINE vi vi_mul(vi a, vi b)
+{
+    return _mm256_mullo_epi32(a, b);
+}
 SIMD_INLINE float vf_sum(vf a)
 {
     const __m128 h = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

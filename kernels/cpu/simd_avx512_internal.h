@@ -175,7 +175,17 @@ SIMD_INLINE vi vi_load_u8(const void *p, size_t n)
 }
 SIMD_INLINE void vi_store_8(void *p, size_t n, vi a) /* the low bytes */
 {
-    _mm512_mask_cvtepi32_storeu_epi8(p, vm_first(n), a);
+    /* not vpmovdb to memory under a mask: microcode on Zen 4 */
+    _mm_mask_storeu_epi8(p, vm_first(n), _mm512_cvtepi32_epi8(a));
+}
+/* Sums of products of the two s16 halves of each lane. */
+SIMD_INLINE vi vi_madd16(vi a, vi b)
+{
+    return _mm512_madd_epi16(a, b);
+}
+SIMD_INLINE vi vi_mul(vi a, vi b)
+{
+    return _mm512_mullo_epi32(a, b);
 }
 SIMD_INLINE float vf_sum(vf a)
 {

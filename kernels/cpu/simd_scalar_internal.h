@@ -180,6 +180,15 @@ SIMD_INLINE void vi_store_8(void *p, size_t n, vi a)
     if (n)
         *(uint8_t *)p = (uint8_t)a;
 }
+/* Sum of products of the two s16 halves. */
+SIMD_INLINE vi vi_madd16(vi a, vi b)
+{
+    return (int16_t)a * (int16_t)b + (int16_t)((uint32_t)a >> 16) * (int16_t)((uint32_t)b >> 16);
+}
+SIMD_INLINE vi vi_mul(vi a, vi b)
+{
+    return (vi)((uint32_t)a * (uint32_t)b);
+}
 SIMD_INLINE float vf_sum(vf a)
 {
     return a;

@@ -12,47 +12,29 @@
 extern "C" {
 #endif
 
-#define OCT_TAP_PADDING INT64_MIN
+/* Walks over the output pixels of all images, in order. */
+typedef struct oct_tap_cursor {
+    int64_t batch, at[3];
+} oct_tap_cursor;
 
-/* Offset in elements from the image's first element, or OCT_TAP_PADDING. `pixel` counts output
- * pixels of one image, `tap` kernel positions, both in row-major order. */
-static inline int64_t oct_tap_offset(const oct_cpu_window *c, const int64_t at[3],
-                                     const int64_t tap[3])
-{
-    const oct_window *w = &c->w;
-    int64_t offset = 0;
-    for (int a = 0; a < 3; a++) {
-        int64_t i;
-        if (c->transposed) {
-            const int64_t far = at[a] + w->pad_lo[a] - tap[a] * w->dilation[a];
-            if (far < 0 || far % w->stride[a] != 0)
-                return OCT_TAP_PADDING;
-            i = far / w->stride[a];
-        } else {
-            i = at[a] * w->stride[a] - w->pad_lo[a] + tap[a] * w->dilation[a];
-        }
-        if (i < 0 || i >= w->in[a])
-            return OCT_TAP_PADDING;
-        offset += i * c->x_axis[a];
-    }
-    return offset;
-}
+void oct_tap_seek(const oct_cpu_window *c, size_t pixel, oct_tap_cursor *cur);
+void oct_tap_next(const oct_cpu_window *c, oct_tap_cursor *cur);
 
-/* Output pixel number -> coordinates, and its offset in elements. */
-static inline int64_t oct_tap_pixel(const oct_cpu_window *c, int64_t pixel, int64_t at[3])
-{
-    at[2] = pixel % c->w.out[2];
-    at[1] = pixel / c->w.out[2] % c->w.out[1];
-    at[0] = pixel / c->w.out[2] / c->w.out[1];
-    return at[0] * c->y_axis[0] + at[1] * c->y_axis[1] + at[2] * c->y_axis[2];
-}
+/* delta[tap]: bytes from the first to the tap's pixel where nothing is padding; taps entries.
+ * Only for forward windows. */
+void oct_tap_deltas(const oct_cpu_window *c, size_t elem_bytes, ptrdiff_t *delta);
 
-/* Kernel position number -> coordinates. */
-static inline void oct_tap_position(const oct_cpu_window *c, int64_t number, int64_t tap[3])
+/* out[tap * step]: where each tap of the cursor's pixel reads channel 0, `padding` outside of the
+ * image. `x` is input 0; `delta` as above (unused for transposed windows). Returns whether all
+ * taps are inside. */
+bool oct_tap_list(const oct_cpu_window *c, const oct_tap_cursor *cur, const void *x,
+                  size_t elem_bytes, const void *padding, const ptrdiff_t *delta, const void **out,
+                  size_t step);
+
+/* Offset of the cursor's pixel in elements, given steps per image and axis. */
+static inline int64_t oct_tap_place(const oct_tap_cursor *cur, int64_t batch, const int64_t axis[3])
 {
-    tap[2] = number % c->w.kernel[2];
-    tap[1] = number / c->w.kernel[2] % c->w.kernel[1];
-    tap[0] = number / c->w.kernel[2] / c->w.kernel[1];
+    return cur->batch * batch + cur->at[0] * axis[0] + cur->at[1] * axis[1] + cur->at[2] * axis[2];
 }
 
 #ifdef __cplusplus
