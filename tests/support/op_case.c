@@ -49,6 +49,7 @@ oct_status op_infer(oct_ctx *ctx, oct_op op, const void *attr, const oct_tensor 
                               .user = &symbols};
     const oct_infer_fn fn = oct_infer_find(op);
     assert_non_null(fn);
+    oct_error_clear(ctx); /* the record keeps the first error */
     memset(out, 0, sizeof *out * (size_t)n_out);
     return fn(ctx, &a);
 }

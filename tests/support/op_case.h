@@ -50,6 +50,7 @@ op_result op_run_ok(oct_ctx *ctx, oct_op op, const void *attr, const oct_tensor 
 void op_result_free(oct_ctx *ctx, op_result *r);
 
 /* Inference alone: `out` gets n_out descriptions. Inputs' data may be NULL (not known). */
+/* Clears the error record first. */
 oct_status op_infer(oct_ctx *ctx, oct_op op, const void *attr, const oct_tensor *in, int n_in,
                     oct_tensor_desc *out, int n_out);
 
