@@ -70,18 +70,18 @@ oct_status oct_geometry_plan(oct_ctx *ctx, const char *name, const oct_preproces
                              int height, int64_t max_pixels, oct_geometry *out)
 {
     oct_geometry g = {.resized_width = p->width, .resized_height = p->height};
-    if (p->resize == OCT_RESIZE_NONE && (width != p->width || height != p->height))
+    if (p->resize == OCT_FIT_NONE && (width != p->width || height != p->height))
         return oct_fail(ctx, OCT_ERR_SHAPE,
                         "%s: picture is %d x %d, the network takes %d x %d and the preprocessing "
                         "does not resize",
                         name, width, height, p->width, p->height);
-    if (p->resize == OCT_RESIZE_SHORT)
+    if (p->resize == OCT_FIT_SHORT)
         resize_short(p, width, height, &g);
-    else if (p->resize == OCT_RESIZE_LETTERBOX)
+    else if (p->resize == OCT_FIT_LETTERBOX)
         resize_letterbox(p, width, height, &g);
-    else if (p->resize == OCT_RESIZE_COVER)
+    else if (p->resize == OCT_FIT_COVER)
         resize_cover(p, width, height, &g);
-    if (p->resize != OCT_RESIZE_LETTERBOX)
+    if (p->resize != OCT_FIT_LETTERBOX)
         crop_center(p, &g);
     if ((int64_t)g.resized_width * g.resized_height > max_pixels)
         return oct_fail(ctx, OCT_ERR_LIMIT, "%s: %d x %d resized to %d x %d exceeds %lld pixels",

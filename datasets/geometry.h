@@ -19,7 +19,7 @@ typedef struct oct_geometry {
     float ratio_x, ratio_y, offset_x, offset_y; /* network = original * ratio + offset */
 } oct_geometry;
 
-/* OCT_ERR_SHAPE when OCT_RESIZE_NONE meets another size; OCT_ERR_LIMIT when an extreme aspect
+/* OCT_ERR_SHAPE when OCT_FIT_NONE meets another size; OCT_ERR_LIMIT when an extreme aspect
  * would make the resized picture larger than `max_pixels`. */
 OCT_MUST_CHECK oct_status oct_geometry_plan(oct_ctx *ctx, const char *name, const oct_preprocess *p,
                                             int width, int height, int64_t max_pixels,

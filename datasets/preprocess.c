@@ -36,7 +36,7 @@ oct_status oct_preprocess_check(oct_ctx *ctx, const oct_preprocess *p)
 {
     if (p->width < 1 || p->height < 1 || p->width > 16384 || p->height > 16384)
         return bad(ctx, "size", "1 to 16384 pixels a side");
-    if (p->resize == OCT_RESIZE_SHORT && (p->resize_short < 1 || p->resize_short > 16384))
+    if (p->resize == OCT_FIT_SHORT && (p->resize_short < 1 || p->resize_short > 16384))
         return bad(ctx, "resize.size", "1 to 16384 pixels");
     if (!isfinite(p->scale) || p->scale == 0)
         return bad(ctx, "scale", "finite and not zero");

@@ -23,14 +23,14 @@
 extern "C" {
 #endif
 
-typedef enum oct_resize_mode {
-    OCT_RESIZE_NONE,      /* the file must have the network's size */
-    OCT_RESIZE_SHORT,     /* short side to resize_short, aspect kept; then a centre crop */
-    OCT_RESIZE_EXACT,     /* to the network's size, aspect lost */
-    OCT_RESIZE_LETTERBOX, /* to fit inside, aspect kept, padded */
-    OCT_RESIZE_COVER,     /* to cover, aspect kept; then a centre crop */
-    OCT_RESIZE_COUNT,
-} oct_resize_mode;
+typedef enum oct_fit_mode {
+    OCT_FIT_NONE,      /* the file must have the network's size */
+    OCT_FIT_SHORT,     /* short side to resize_short, aspect kept; then a centre crop */
+    OCT_FIT_EXACT,     /* to the network's size, aspect lost */
+    OCT_FIT_LETTERBOX, /* to fit inside, aspect kept, padded */
+    OCT_FIT_COVER,     /* to cover, aspect kept; then a centre crop */
+    OCT_FIT_COUNT,
+} oct_fit_mode;
 
 typedef enum oct_color_order {
     OCT_COLOR_RGB,
@@ -56,9 +56,9 @@ typedef enum oct_gray_policy {
 typedef struct oct_preprocess {
     char preset[OCT_PRESET_NAME_BYTES]; /* where it started; "" = from scratch */
     oct_decoder_rules decoder;
-    oct_resize_mode resize;
+    oct_fit_mode resize;
     oct_resample_kernel kernel;
-    int resize_short;      /* pixels; OCT_RESIZE_SHORT only, else 0 */
+    int resize_short;      /* pixels; OCT_FIT_SHORT only, else 0 */
     bool letterbox_center; /* else the picture sits top-left */
     uint8_t pad[3];        /* R, G, B (grey: the first) of letterbox and crop borders */
     oct_crop_rounding crop_rounding;

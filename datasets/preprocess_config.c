@@ -122,19 +122,19 @@ static oct_status get_resize(const oct_json_at *root_at, const json_t *root, oct
     if (obj == NULL)
         return OCT_OK;
     OCT_TRY(oct_json_check_keys(&at, obj, known));
-    OCT_TRY(get_word(&at, obj, "mode", oct_resize_mode_names, OCT_RESIZE_COUNT, &mode));
+    OCT_TRY(get_word(&at, obj, "mode", oct_fit_mode_names, OCT_FIT_COUNT, &mode));
     OCT_TRY(get_word(&at, obj, "kernel", oct_resample_names, OCT_RESAMPLE_COUNT, &kernel));
     OCT_TRY(get_word(&at, obj, "align", aligns, 2, &align));
     OCT_TRY(oct_json_opt_s64(&at, obj, "size", &size));
     OCT_TRY(get_pad(&at, obj, p));
-    if (json_object_get(obj, "size") != NULL && mode != OCT_RESIZE_SHORT)
+    if (json_object_get(obj, "size") != NULL && mode != OCT_FIT_SHORT)
         return wrong(&at, "size", "only with mode \"short\" (the network's size is \"size\")");
-    if (mode == OCT_RESIZE_SHORT && (size < 1 || size > 16384))
+    if (mode == OCT_FIT_SHORT && (size < 1 || size > 16384))
         return wrong(&at, "size", "the short side, 1 to 16384 pixels");
-    p->resize = (oct_resize_mode)mode;
+    p->resize = (oct_fit_mode)mode;
     p->kernel = (oct_resample_kernel)kernel;
     p->letterbox_center = align != 0;
-    p->resize_short = mode == OCT_RESIZE_SHORT ? (int)size : 0;
+    p->resize_short = mode == OCT_FIT_SHORT ? (int)size : 0;
     return OCT_OK;
 }
 
@@ -157,7 +157,7 @@ static oct_status get_nvinfer(const oct_json_at *at, const json_t *root, oct_pre
         p->color = formats[format];
     }
     if (keep >= 0)
-        p->resize = keep != 0 ? OCT_RESIZE_LETTERBOX : OCT_RESIZE_EXACT;
+        p->resize = keep != 0 ? OCT_FIT_LETTERBOX : OCT_FIT_EXACT;
     if (symmetric >= 0)
         p->letterbox_center = symmetric != 0;
     if (json_object_get(root, "offsets") == NULL)

@@ -3,7 +3,7 @@
 #include "datasets/preprocess.h"
 #include "datasets/preprocess_names.h"
 
-const char *const oct_resize_mode_names[] = {"none", "short", "exact", "letterbox", "cover"};
+const char *const oct_fit_mode_names[] = {"none", "short", "exact", "letterbox", "cover"};
 const char *const oct_resample_names[] = {
 #define X(name, text) text,
     OCT_RESAMPLE_MAP(X)
@@ -28,19 +28,19 @@ static void put_resize(oct_json *j, const oct_preprocess *p)
 {
     oct_json_key(j, "resize");
     oct_json_begin_object(j);
-    oct_json_kv_string(j, "mode", oct_resize_mode_names[p->resize]);
-    if (p->resize == OCT_RESIZE_SHORT)
+    oct_json_kv_string(j, "mode", oct_fit_mode_names[p->resize]);
+    if (p->resize == OCT_FIT_SHORT)
         oct_json_kv_s64(j, "size", p->resize_short);
-    if (p->resize != OCT_RESIZE_NONE)
+    if (p->resize != OCT_FIT_NONE)
         oct_json_kv_string(j, "kernel", oct_resample_names[p->kernel]);
-    if (p->resize == OCT_RESIZE_LETTERBOX)
+    if (p->resize == OCT_FIT_LETTERBOX)
         oct_json_kv_string(j, "align", p->letterbox_center ? "center" : "top-left");
     oct_json_end_object(j);
 }
 
 static bool may_pad(const oct_preprocess *p)
 {
-    return p->resize == OCT_RESIZE_LETTERBOX || p->resize == OCT_RESIZE_SHORT;
+    return p->resize == OCT_FIT_LETTERBOX || p->resize == OCT_FIT_SHORT;
 }
 
 oct_status oct_preprocess_to_json(oct_ctx *ctx, const oct_preprocess *p, char **text)
@@ -60,7 +60,7 @@ oct_status oct_preprocess_to_json(oct_ctx *ctx, const oct_preprocess *p, char **
     put_resize(&j, p);
     if (may_pad(p))
         oct_json_kv_shape(&j, "pad", (const int64_t[]){p->pad[0], p->pad[1], p->pad[2]}, n);
-    if (p->resize == OCT_RESIZE_SHORT || p->resize == OCT_RESIZE_COVER)
+    if (p->resize == OCT_FIT_SHORT || p->resize == OCT_FIT_COVER)
         oct_json_kv_string(&j, "crop_rounding", oct_crop_rounding_names[p->crop_rounding]);
     oct_json_kv_string(&j, "color", oct_color_names[p->color]);
     oct_json_kv_f64(&j, "scale", p->scale);

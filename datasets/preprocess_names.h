@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-extern const char *const oct_resize_mode_names[OCT_RESIZE_COUNT];
+extern const char *const oct_fit_mode_names[OCT_FIT_COUNT];
 extern const char *const oct_resample_names[OCT_RESAMPLE_COUNT];
 extern const char *const oct_color_names[OCT_COLOR_COUNT];
 extern const char *const oct_crop_rounding_names[OCT_CROP_COUNT];

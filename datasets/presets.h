@@ -20,7 +20,7 @@ typedef struct oct_preset {
     int default_side;       /* when the network leaves its size free; 0 = must be given */
     int min_side, max_side; /* network sizes that the preset is proposed for */
     int side_multiple;
-    /* OCT_RESIZE_SHORT: the short side is side * num / den, rounded down */
+    /* OCT_FIT_SHORT: the short side is side * num / den, rounded down */
     int short_num, short_den;
 } oct_preset;
 

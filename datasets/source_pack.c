@@ -230,9 +230,10 @@ static oct_status set_labels(pack_source *s, const oct_source_request *r)
         return oct_labels_read(s->base.ctx, spec, r->opt->label_offset, &names, s->base.label);
     }
     for (int64_t i = 0; i < n; i++) {
-        s->base.label[i] = s->meta[3 * i + 2] + r->opt->label_offset;
-        if (s->base.label[i] < 0)
-            return oct_fail(s->base.ctx, OCT_ERR_USAGE, "class of %s is negative",
+        const int64_t label = (int64_t)s->meta[3 * i + 2] + r->opt->label_offset;
+        s->base.label[i] = (int32_t)label;
+        if (label < 0 || label > INT32_MAX)
+            return oct_fail(s->base.ctx, OCT_ERR_USAGE, "class of %s is out of range",
                             name_of(s->name, i));
     }
     return OCT_OK;

@@ -131,7 +131,7 @@ static void nvinfers_keys_mean_what_nvinfer_does(void **state)
                            &photo, &p),
                      OCT_OK);
     assert_int_equal(p.color, OCT_COLOR_BGR);
-    assert_int_equal(p.resize, OCT_RESIZE_LETTERBOX);
+    assert_int_equal(p.resize, OCT_FIT_LETTERBOX);
     assert_true(p.letterbox_center);
     assert_true((100 * p.scale - p.mean[1]) / p.std[1] == 0.5 * (100 - 20));
 }
