@@ -208,11 +208,11 @@ typedef struct oct_attr_trilu {
     bool upper;
 } oct_attr_trilu;
 
-typedef enum oct_resize_mode {
+typedef enum oct_resize_method {
     OCT_RESIZE_NEAREST,
     OCT_RESIZE_LINEAR,
     OCT_RESIZE_CUBIC,
-} oct_resize_mode;
+} oct_resize_method;
 
 typedef enum oct_resize_coord {
     OCT_COORD_HALF_PIXEL,
@@ -240,7 +240,7 @@ typedef enum oct_resize_aspect {
 /* Resize: inputs x, [roi], [scales], [sizes]. Upsample and Resize-10 come in as Resize with
  * asymmetric coordinates and floor. */
 typedef struct oct_attr_resize {
-    oct_resize_mode mode;
+    oct_resize_method mode;
     oct_resize_coord coord;
     oct_resize_nearest nearest;
     oct_resize_aspect aspect;
@@ -251,8 +251,8 @@ typedef struct oct_attr_resize {
 } oct_attr_resize;
 
 typedef struct oct_attr_grid_sample {
-    oct_resize_mode mode; /* nearest, linear, cubic */
-    int64_t padding;      /* 0 zeros, 1 border, 2 reflection */
+    oct_resize_method mode; /* nearest, linear, cubic */
+    int64_t padding;        /* 0 zeros, 1 border, 2 reflection */
     bool align_corners;
 } oct_attr_grid_sample;
 

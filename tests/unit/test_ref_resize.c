@@ -28,7 +28,7 @@ static int teardown(void **state)
 
 static const float RAMP[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
-static oct_attr_resize resize_attr(oct_resize_mode mode, oct_resize_coord coord)
+static oct_attr_resize resize_attr(oct_resize_method mode, oct_resize_coord coord)
 {
     oct_attr_resize at;
     oct_op_attr_defaults(OCT_OP_RESIZE, &at);
@@ -50,7 +50,8 @@ static void the_same_size_gives_the_same_bits(void **state)
     (void)state;
     for (int mode = 0; mode < 3; mode++) {
         for (int coord = 0; coord < 5; coord++) {
-            const oct_attr_resize at = resize_attr((oct_resize_mode)mode, (oct_resize_coord)coord);
+            const oct_attr_resize at =
+                resize_attr((oct_resize_method)mode, (oct_resize_coord)coord);
             op_result r = resize_4x4(&at, 4, 4);
             assert_memory_equal(r.out[0].data, RAMP, sizeof RAMP);
             op_result_free(ctx, &r);
@@ -76,7 +77,7 @@ static void weights_of_every_output_sum_to_1(void **state)
     (void)state;
     for (int mode = 1; mode < 3; mode++) {
         for (int antialias = 0; antialias < 2; antialias++) {
-            oct_attr_resize at = resize_attr((oct_resize_mode)mode, OCT_COORD_HALF_PIXEL);
+            oct_attr_resize at = resize_attr((oct_resize_method)mode, OCT_COORD_HALF_PIXEL);
             at.antialias = antialias;
             for (int64_t in = 1; in < 40; in += 3) {
                 for (int64_t out = 1; out < 60; out += 7) {
@@ -193,7 +194,7 @@ static void the_identity_grid_gives_the_image(void **state)
             grid[2 * i + 1] = align ? y / 1.5f - 1 : (y + 0.5f) / 2 - 1;
         }
         for (int mode = 0; mode < 3; mode++) {
-            const oct_attr_grid_sample at = {(oct_resize_mode)mode, 0, align};
+            const oct_attr_grid_sample at = {(oct_resize_method)mode, 0, align};
             const oct_tensor in[] = {OP_TENSOR(F32, RAMP, 1, 1, 4, 4),
                                      OP_TENSOR(F32, grid, 1, 4, 4, 2)};
             op_result r = op_run_ok(ctx, OCT_OP_GRID_SAMPLE, &at, in, 2, 1);
