@@ -260,7 +260,6 @@ def randomize(model, size):
 
 
 def export(model, size, path, fold):
-    """Without gradients torch takes a fused attention that has no ONNX form: they stay on."""
     mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
     torch.onnx.export(model, torch.randn(2, 3, size, size), str(path), opset_version=OPSET,
                       input_names=["image"], output_names=["output"], training=mode,
@@ -270,6 +269,8 @@ def export(model, size, path, fold):
 
 
 def main():
+    # torchvision's Swin calls it in training mode with probability 0.
+    nn.functional.dropout = lambda x, *args, **kwargs: x
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[2:] or MODELS:
