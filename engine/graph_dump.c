@@ -16,9 +16,23 @@ static void add_name(oct_strbuf *b, const char *name)
     oct_strbuf_addf(b, "%%%s", oct_printable(name, text, sizeof text));
 }
 
+/* " *scale" of a quantized value, "~n" where there is one a channel, "+zero point" if any. */
+static void add_quant(oct_strbuf *b, const oct_quant *q)
+{
+    if (q->n <= 0)
+        return;
+    oct_strbuf_add(b, "*");
+    oct_strbuf_add_f32(b, q->q[0].scale);
+    if (q->n > 1)
+        oct_strbuf_addf(b, "~%d", q->n);
+    if (q->q[0].zero_point)
+        oct_strbuf_addf(b, "%+d", q->q[0].zero_point);
+}
+
 static void add_type(oct_strbuf *b, const oct_value *v)
 {
     oct_strbuf_addf(b, ":%s", oct_dtype_str(v->dtype));
+    add_quant(b, &v->quant);
     if (v->shape.n_dims < 0) {
         oct_strbuf_add(b, "[...]");
         return;
