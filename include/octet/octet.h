@@ -220,7 +220,91 @@ OCTET_API OCTET_MUST_CHECK octet_status octet_model_run(octet_model *model, cons
 OCTET_API OCTET_MUST_CHECK octet_status octet_model_prepare(octet_model *model,
                                                             const octet_tensor *in, size_t n_in);
 
-/* ---- statistics, calibration and caches (calib/api_calib.c) ----------------------------- */
+/* ---- statistics and calibration (calib/api_stats.c) ------------------------------------- */
+
+/* What calibration learned about every tensor of a model (statistics.h5 of `octet calibrate`).
+ * One thread at a time, the thread that owns its context. */
+typedef struct octet_stats octet_stats;
+
+/* The caller's data: fills `inputs`, one tensor per model input in the model's order; axis 0
+ * counts samples and is the same for all of them. The data is copied before the call returns.
+ * Returns 1 for a batch, 0 at the end, below 0 to give up (OCTET_ERR_IO). Calls come one at a
+ * time, from any thread. The same batches in any order and cut give the same statistics. */
+typedef int (*octet_next_batch)(void *user, octet_tensor *inputs, size_t n_inputs);
+
+typedef struct octet_calibrate_options {
+    size_t struct_size;
+    int n_threads;       /* samples run side by side, one thread each; 0 = octet_cpu_count() */
+    int reference;       /* portable reference kernels instead of the fast ones */
+    int per_channel;     /* also ranges of every channel */
+    int allow_nonfinite; /* count NaN and infinities apart instead of failing with
+                            OCTET_ERR_RANGE */
+} octet_calibrate_options;
+
+/* Runs the FP32 ONNX model at `model_path` over all batches and counts every value of every
+ * named float tensor. OCTET_ERR_NOT_FOUND when there is no batch; otherwise as
+ * octet_model_open() and octet_model_run(). */
+OCTET_API OCTET_MUST_CHECK octet_status octet_calibrate(octet_ctx *ctx, const char *model_path,
+                                                        octet_next_batch next, void *user,
+                                                        const octet_calibrate_options *options,
+                                                        octet_stats **out);
+OCTET_API OCTET_MUST_CHECK octet_status octet_stats_read(octet_ctx *ctx, const char *path,
+                                                         octet_stats **out);
+/* OCTET_ERR_USAGE if `path` exists, unless `force`. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_stats_write(octet_stats *stats, const char *path,
+                                                          int force);
+/* Adds `src` to `dst`. OCTET_ERR_STALE when they are of different models or share samples. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_stats_merge(octet_stats *dst, octet_stats *src,
+                                                          int allow_overlap);
+OCTET_API uint64_t octet_stats_n_samples(const octet_stats *stats);
+OCTET_API size_t octet_stats_n_tensors(const octet_stats *stats);
+OCTET_API void octet_stats_free(octet_stats *stats); /* NULL is allowed */
+
+/* ---- scales and calibration caches (calib/api_scales.c) --------------------------------- */
+
+/* Tensor name -> scale (real = scale * q, q in [-128, 127]; amax = 127 * scale). */
+typedef struct octet_scales octet_scales;
+
+typedef enum octet_cache_format {
+    OCTET_CACHE_AUTO = 0, /* reading: by content; writing: by the file's name */
+    OCTET_CACHE_TRT = 1,  /* TensorRT calibration cache */
+    OCTET_CACHE_ORT = 2,  /* ONNX Runtime TensorRT EP, flatbuffers */
+    OCTET_CACHE_ORT_TEXT = 3,
+    OCTET_CACHE_NCNN = 4,
+    OCTET_CACHE_JSON = 5
+} octet_cache_format;
+
+typedef struct octet_cache_options {
+    size_t struct_size;
+    const char *trt_version;   /* "8.6.1", "10.16.1" or "8601"; NULL = 10.16.1 */
+    const char *trt_algorithm; /* NULL = "EntropyCalibration2", which every reader loads */
+    int force;                 /* replace an existing file */
+} octet_cache_options;
+
+/* Scales of all tensors by `method`: "mse" (NULL), "entropy", "minmax", "percentile[:P]". */
+OCTET_API OCTET_MUST_CHECK octet_status octet_stats_scales(octet_stats *stats, const char *method,
+                                                           octet_scales **out);
+OCTET_API OCTET_MUST_CHECK octet_status octet_scales_new(octet_ctx *ctx, octet_scales **out);
+/* Adds a tensor; OCTET_ERR_RANGE unless `scale` is positive and finite, or the name is there. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_scales_add(octet_scales *scales, const char *name,
+                                                         float scale);
+/* Reads a cache. Entries that cannot be used (zero, infinite, damaged) are OCTET_ERR_RANGE with
+ * line and text; `octet cache lint` shows all of them. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_scales_read(octet_ctx *ctx, const char *path,
+                                                          octet_cache_format format,
+                                                          octet_scales **out);
+OCTET_API OCTET_MUST_CHECK octet_status octet_scales_write(const octet_scales *scales,
+                                                           const char *path,
+                                                           octet_cache_format format,
+                                                           const octet_cache_options *options);
+OCTET_API size_t octet_scales_count(const octet_scales *scales);
+/* Entry `i` below the count; `name` lives as long as `scales`. OCTET_ERR_RANGE otherwise. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_scales_at(const octet_scales *scales, size_t i,
+                                                        const char **name, float *scale);
+/* OCTET_ERR_NOT_FOUND when there is no such tensor. */
+OCTET_API OCTET_MUST_CHECK octet_status octet_scales_find(const octet_scales *scales,
+                                                          const char *name, float *scale);
+OCTET_API void octet_scales_free(octet_scales *scales); /* NULL is allowed */
 
 /* ---- quantization (quant/api_quant.c) --------------------------------------------------- */
 

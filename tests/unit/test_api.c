@@ -11,77 +11,7 @@
 
 #include "tests/support/cmocka_all.h"
 #include "tests/support/failing_alloc.h"
-
-/* ---- y = Relu(x), x: float [N, 4], as protobuf --------------------------------------------- */
-
-typedef struct bytes {
-    unsigned char data[512];
-    size_t n;
-} bytes;
-
-static void put_int(bytes *b, int field, unsigned v)
-{
-    b->data[b->n++] = (unsigned char)(field << 3);
-    for (; v >= 0x80; v >>= 7)
-        b->data[b->n++] = (unsigned char)(v | 0x80);
-    b->data[b->n++] = (unsigned char)v;
-}
-
-static void put_bytes(bytes *b, int field, const void *p, size_t n)
-{
-    assert_true(n < 128 * 128);
-    b->data[b->n++] = (unsigned char)(field << 3 | 2);
-    if (n >= 0x80)
-        b->data[b->n++] = (unsigned char)(n | 0x80);
-    b->data[b->n++] = (unsigned char)(n >= 0x80 ? n >> 7 : n);
-    memcpy(b->data + b->n, p, n);
-    b->n += n;
-}
-
-static void put_text(bytes *b, int field, const char *s)
-{
-    put_bytes(b, field, s, strlen(s));
-}
-
-static void put_sub(bytes *b, int field, const bytes *sub)
-{
-    put_bytes(b, field, sub->data, sub->n);
-}
-
-static bytes value_info(const char *name)
-{
-    bytes dim_n = {.n = 0}, dim_4 = {.n = 0}, shape = {.n = 0}, tensor = {.n = 0}, type = {.n = 0};
-    bytes info = {.n = 0};
-    put_text(&dim_n, 2, "N");
-    put_int(&dim_4, 1, 4);
-    put_sub(&shape, 1, &dim_n);
-    put_sub(&shape, 1, &dim_4);
-    put_int(&tensor, 1, 1);
-    put_sub(&tensor, 2, &shape);
-    put_sub(&type, 1, &tensor);
-    put_text(&info, 1, name);
-    put_sub(&info, 2, &type);
-    return info;
-}
-
-static bytes model_of(const char *op)
-{
-    bytes node = {.n = 0}, graph = {.n = 0}, opset = {.n = 0}, model = {.n = 0};
-    const bytes x = value_info("x"), y = value_info("y");
-    put_text(&node, 1, "x");
-    put_text(&node, 2, "y");
-    put_text(&node, 3, "the_node");
-    put_text(&node, 4, op);
-    put_sub(&graph, 1, &node);
-    put_text(&graph, 2, "g");
-    put_sub(&graph, 11, &x);
-    put_sub(&graph, 12, &y);
-    put_int(&opset, 2, 17);
-    put_int(&model, 1, 8);
-    put_sub(&model, 7, &graph);
-    put_sub(&model, 8, &opset);
-    return model;
-}
+#include "tests/support/tiny_onnx.h"
 
 /* ---- tests ---------------------------------------------------------------------------------- */
 
@@ -95,7 +25,7 @@ static octet_ctx *new_ctx(void)
 static void a_model_says_what_it_takes_and_runs(void **state)
 {
     octet_ctx *ctx = new_ctx();
-    const bytes onnx = model_of("Relu");
+    const oct_tiny_onnx onnx = oct_tiny_onnx_unary("Relu");
     octet_model *m = NULL;
     octet_value_info info;
     assert_int_equal(octet_model_parse(ctx, onnx.data, onnx.n, NULL, &m), OCTET_OK);
@@ -131,7 +61,7 @@ static void a_model_says_what_it_takes_and_runs(void **state)
 static void wrong_tensors_are_refused_with_the_inputs_name(void **state)
 {
     octet_ctx *ctx = new_ctx();
-    const bytes onnx = model_of("Relu");
+    const oct_tiny_onnx onnx = oct_tiny_onnx_unary("Relu");
     octet_model *m = NULL;
     float x[8] = {0};
     octet_tensor out;
@@ -162,8 +92,8 @@ static void bad_models_are_errors_with_a_reason(void **state)
 {
     octet_ctx *ctx = new_ctx();
     octet_model *m = NULL;
-    const bytes unknown = model_of("NoSuchOp");
-    bytes cut = model_of("Relu");
+    const oct_tiny_onnx unknown = oct_tiny_onnx_unary("NoSuchOp");
+    oct_tiny_onnx cut = oct_tiny_onnx_unary("Relu");
     assert_int_equal(octet_model_open(ctx, "/no/such.onnx", NULL, &m), OCTET_ERR_NOT_FOUND);
     assert_non_null(strstr(octet_error_text(ctx), "/no/such.onnx"));
     octet_error_clear(ctx);
@@ -208,7 +138,7 @@ static void option_structs_of_other_versions_are_understood(void **state)
 /* Load and run with every n-th allocation failing: OCTET_ERR_NOMEM and no leak. */
 static void every_failing_allocation_is_survived(void **state)
 {
-    const bytes onnx = model_of("Relu");
+    const oct_tiny_onnx onnx = oct_tiny_onnx_unary("Relu");
     long n = 1;
     for (bool done = false; !done && n < 5000; n++) {
         oct_failing_alloc *a = oct_failing_alloc_new(n, n % 2);
