@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * MaxPool, AveragePool and the global pools, f32, channels-last.
+ * MaxPool, AveragePool and the global pools, f32 and 8-bit, channels-last.
  */
 #include "kernels/cpu/pool.h"
 
@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/cpu_internal.h"
 #include "kernels/cpu/cpu_window.h"
+#include "kernels/cpu/quant_vec.h"
 
 extern const oct_pool_kernels oct_pool_portable;
 #if defined(OCT_X86)
@@ -34,14 +35,17 @@ typedef struct pool_op {
     oct_cpu_op base;
     oct_cpu_window win;
     const oct_pool_kernels *k;
+    const oct_quant_kernels *q; /* NULL for f32 */
+    oct_q8_type from, to;
+    size_t elem_bytes;
     bool is_max, count_pad;
     int threads;
 } pool_op;
 
 typedef struct job {
     const pool_op *op;
-    const float *x;
-    float *y;
+    const char *x;
+    char *y;
 } job;
 
 /* ---- windows -------------------------------------------------------------------------------- */
@@ -57,8 +61,8 @@ static int64_t axis_count(const oct_window *w, int a, int64_t first, bool count_
     return n;
 }
 
-static size_t collect_taps(const pool_op *op, const float *x, const int64_t first[3],
-                           const float **tap)
+static size_t collect_taps(const pool_op *op, const char *x, const int64_t first[3],
+                           const void **tap)
 {
     const oct_window *w = &op->win.w;
     size_t n = 0;
@@ -71,27 +75,34 @@ static size_t collect_taps(const pool_op *op, const float *x, const int64_t firs
                 if (z < 0 || z >= w->in[0] || r < 0 || r >= w->in[1] || c < 0 || c >= w->in[2])
                     continue;
                 tap[n++] =
-                    x + z * op->win.x_axis[0] + r * op->win.x_axis[1] + c * op->win.x_axis[2];
+                    x + (z * op->win.x_axis[0] + r * op->win.x_axis[1] + c * op->win.x_axis[2]) *
+                            (int64_t)op->elem_bytes;
             }
         }
     }
     return n;
 }
 
-static void one_pixel(const job *j, int64_t batch, const int64_t at[3])
+/* Scale of a sum of 8-bit values: as `ref`, in double, rounded once. */
+static float average_factor(const pool_op *op, int64_t count)
 {
-    const pool_op *op = j->op;
-    const oct_cpu_window *c = &op->win;
-    const float *tap[MAX_TAPS];
-    int64_t first[3], count = 1;
-    float *y = j->y + batch * c->y_batch;
-    for (int a = 0; a < 3; a++) {
-        first[a] = at[a] * c->w.stride[a] - c->w.pad_lo[a];
-        count *= axis_count(&c->w, a, first[a], op->count_pad);
-        y += at[a] * c->y_axis[a];
-    }
-    const size_t n = collect_taps(op, j->x + batch * c->x_batch, first, tap);
-    const size_t channels = (size_t)c->out_channels;
+    return (float)((double)op->from.q.scale / ((double)op->to.q.scale * (double)count));
+}
+
+static void reduce_q8(const pool_op *op, const void *const *tap, size_t n, int64_t count, char *y)
+{
+    const size_t channels = (size_t)op->win.out_channels;
+    if (op->is_max && n == 0)
+        memset(y, op->from.is_signed ? -128 : 0, channels);
+    else if (op->is_max)
+        op->q->max(tap, n, channels, op->from.is_signed, y);
+    else
+        op->q->avg(tap, n, channels, op->from, average_factor(op, count), op->to, y);
+}
+
+static void reduce_f32(const pool_op *op, const void *const *tap, size_t n, int64_t count, float *y)
+{
+    const size_t channels = (size_t)op->win.out_channels;
     if (n == 0) /* the window lies in the padding */
         for (size_t i = 0; i < channels; i++)
             y[i] = op->is_max ? -INFINITY : 0.0f;
@@ -99,6 +110,26 @@ static void one_pixel(const job *j, int64_t batch, const int64_t at[3])
         op->k->max(tap, n, channels, y);
     else
         op->k->avg(tap, n, channels, (float)count, y);
+}
+
+static void one_pixel(const job *j, int64_t batch, const int64_t at[3])
+{
+    const pool_op *op = j->op;
+    const oct_cpu_window *c = &op->win;
+    const void *tap[MAX_TAPS];
+    int64_t first[3], count = 1, to = batch * c->y_batch;
+    for (int a = 0; a < 3; a++) {
+        first[a] = at[a] * c->w.stride[a] - c->w.pad_lo[a];
+        count *= axis_count(&c->w, a, first[a], op->count_pad);
+        to += at[a] * c->y_axis[a];
+    }
+    const size_t n =
+        collect_taps(op, j->x + batch * c->x_batch * (int64_t)op->elem_bytes, first, tap);
+    char *y = j->y + to * (int64_t)op->elem_bytes;
+    if (op->q)
+        reduce_q8(op, tap, n, count, y);
+    else
+        reduce_f32(op, tap, n, count, (float *)(void *)y);
 }
 
 static void window_rows(void *user, size_t lo, size_t hi, int worker)
@@ -133,24 +164,43 @@ static oct_status window_run(const oct_cpu_op *base, oct_ctx *ctx, const oct_run
 
 /* ---- global pools --------------------------------------------------------------------------- */
 
+static void global_f32(const pool_op *op, const char *x, char *y, size_t pixels, size_t n)
+{
+    const float *from = (const float *)(const void *)x;
+    float *to = (float *)(void *)y;
+    if (op->is_max)
+        op->k->max_rows(from, op->win.x_axis[2], pixels, n, to);
+    else
+        op->k->avg_rows(from, op->win.x_axis[2], pixels, n, (float)pixels, to);
+}
+
+static void global_q8(const pool_op *op, const char *x, char *y, size_t pixels, size_t n)
+{
+    if (op->is_max)
+        op->q->max_rows(x, op->win.x_axis[2], pixels, n, op->from.is_signed, y);
+    else
+        op->q->avg_rows(x, op->win.x_axis[2], pixels, n, op->from,
+                        average_factor(op, (int64_t)pixels), op->to, y);
+}
+
 static void global_blocks(void *user, size_t lo, size_t hi, int worker)
 {
     const job *j = user;
     const pool_op *op = j->op;
     const oct_cpu_window *c = &op->win;
-    const size_t channels = (size_t)c->in_channels;
+    const size_t channels = (size_t)c->in_channels, width = op->elem_bytes;
     const size_t blocks = (channels + CHANNELS_AT_ONCE - 1) / CHANNELS_AT_ONCE;
     const size_t pixels = (size_t)(c->w.in[0] * c->w.in[1] * c->w.in[2]);
     (void)worker;
     for (size_t i = lo; i < hi; i++) {
         const size_t first = i % blocks * CHANNELS_AT_ONCE;
         const size_t n = oct_min_size(CHANNELS_AT_ONCE, channels - first);
-        const float *x = j->x + (int64_t)(i / blocks) * c->x_batch + first;
-        float *y = j->y + (int64_t)(i / blocks) * c->y_batch + first;
-        if (op->is_max)
-            op->k->max_rows(x, c->x_axis[2], pixels, n, y);
+        const char *x = j->x + ((size_t)((int64_t)(i / blocks) * c->x_batch) + first) * width;
+        char *y = j->y + ((size_t)((int64_t)(i / blocks) * c->y_batch) + first) * width;
+        if (op->q)
+            global_q8(op, x, y, pixels, n);
         else
-            op->k->avg_rows(x, c->x_axis[2], pixels, n, (float)pixels, y);
+            global_f32(op, x, y, pixels, n);
     }
 }
 
@@ -194,11 +244,37 @@ static bool global_window(oct_cpu_window *c, const oct_op_desc *d)
     return true;
 }
 
-static bool fill(pool_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reason)
+static bool q8_operand(const oct_operand *o)
+{
+    return (o->desc.dtype == OCT_DT_S8 || o->desc.dtype == OCT_DT_U8) && o->quant.n <= 1;
+}
+
+/* f32, or 8 bits; a maximum keeps its parameters. */
+static bool set_types(pool_op *op, const oct_cpu *be, const oct_op_desc *d)
+{
+    const oct_operand *x = &d->in[0], *y = &d->out[0];
+    const oct_qparams none = {1.0f, 0};
+    op->elem_bytes = oct_dtype_bytes(x->desc.dtype);
+    op->k = oct_pool_get(be->isa.isa);
+    if (oct_cpu_all_f32(d))
+        return true;
+    if (!q8_operand(x) || !q8_operand(y) || x->quant.n != y->quant.n)
+        return false;
+    op->q = oct_quant_vec_get(be->isa.isa);
+    op->from = oct_q8_type_of(x->desc.dtype, x->quant.n ? x->quant.q[0] : none);
+    op->to = oct_q8_type_of(y->desc.dtype, y->quant.n ? y->quant.q[0] : none);
+    if (!op->is_max)
+        return x->quant.n == 1;
+    return x->desc.dtype == y->desc.dtype && op->from.q.scale == op->to.q.scale &&
+           op->from.q.zero_point == op->to.q.zero_point;
+}
+
+static bool fill(pool_op *op, const oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, char *reason)
 {
     oct_cpu_window *c = &op->win;
-    if (!oct_cpu_all_f32(d) || d->n_out != 1)
-        return oct_cpu_no(reason, "not f32 or with indices");
+    op->is_max = d->op == OCT_OP_MAX_POOL || d->op == OCT_OP_GLOBAL_MAX_POOL;
+    if (d->n_out != 1 || !set_types(op, be, d))
+        return oct_cpu_no(reason, "types, or with indices");
     if (is_global(d->op) ? !global_window(c, d) : !oct_cpu_window_init(c, ctx, d))
         return oct_cpu_no(reason, "rank");
     if (c->x_channel != 1 || c->y_channel != 1)
@@ -207,7 +283,6 @@ static bool fill(pool_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reason)
         return oct_cpu_no(reason, "window too large");
     if (oct_cpu_elems(&d->in[0]) == 0)
         return oct_cpu_no(reason, "empty tensor");
-    op->is_max = d->op == OCT_OP_MAX_POOL || d->op == OCT_OP_GLOBAL_MAX_POOL;
     op->count_pad =
         d->op == OCT_OP_AVERAGE_POOL && ((const oct_attr_window *)d->attr)->count_include_pad;
     op->threads = d->threads;
@@ -216,10 +291,9 @@ static bool fill(pool_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reason)
 
 static bool query(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *c, char *reason)
 {
-    pool_op op;
-    (void)be;
+    pool_op op = {.q = NULL};
     snprintf(c->name, sizeof c->name, "cpu:pool");
-    return fill(&op, ctx, d, reason);
+    return fill(&op, be, ctx, d, reason);
 }
 
 static oct_status prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, const oct_candidate *c,
@@ -230,11 +304,10 @@ static oct_status prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, const
     (void)c;
     if (!op)
         return OCT_ERR_NOMEM;
-    if (!fill(op, ctx, d, reason)) {
+    if (!fill(op, be, ctx, d, reason)) {
         oct_free(be->ctx, op);
         return oct_fail(ctx, OCT_ERR_BUG, "%s: %s", oct_op_name(d->op), reason);
     }
-    op->k = oct_pool_get(be->isa.isa);
     op->base.run = is_global(d->op) ? global_run : window_run;
     *out = &op->base;
     return OCT_OK;

@@ -15,10 +15,10 @@ extern "C" {
 #endif
 
 typedef struct oct_pool_kernels {
-    /* out[c] = max over taps of tap[t][c]; NaN wins */
-    void (*max)(const float *const *tap, size_t n_taps, size_t channels, float *out);
+    /* out[c] = max over taps of tap[t][c]; NaN wins. Taps point at f32. */
+    void (*max)(const void *const *tap, size_t n_taps, size_t channels, float *out);
     /* out[c] = (sum in tap order) / divisor */
-    void (*avg)(const float *const *tap, size_t n_taps, size_t channels, float divisor, float *out);
+    void (*avg)(const void *const *tap, size_t n_taps, size_t channels, float divisor, float *out);
     /* the same over `rows` pixels `step` elements apart; sums of 64 rows, then their sum */
     void (*max_rows)(const float *x, ptrdiff_t step, size_t rows, size_t channels, float *out);
     void (*avg_rows)(const float *x, ptrdiff_t step, size_t rows, size_t channels, float divisor,

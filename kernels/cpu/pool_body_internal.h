@@ -15,25 +15,25 @@ SIMD_INLINE vf load_lanes(const float *p, size_t k)
     return k == VW ? vf_load(p) : vf_load_n(p, k);
 }
 
-static void pool_max(const float *const *tap, size_t n_taps, size_t channels, float *out)
+static void pool_max(const void *const *tap, size_t n_taps, size_t channels, float *out)
 {
     SIMD_FOR(c, k, channels)
     {
-        vf m = load_lanes(tap[0] + c, k);
+        vf m = load_lanes((const float *)tap[0] + c, k);
         for (size_t t = 1; t < n_taps; t++)
-            m = vf_max(m, load_lanes(tap[t] + c, k));
+            m = vf_max(m, load_lanes((const float *)tap[t] + c, k));
         vf_store_n(out + c, k, m);
     }
 }
 
-static void pool_avg(const float *const *tap, size_t n_taps, size_t channels, float divisor,
+static void pool_avg(const void *const *tap, size_t n_taps, size_t channels, float divisor,
                      float *out)
 {
     SIMD_FOR(c, k, channels)
     {
         vf s = vf_zero();
         for (size_t t = 0; t < n_taps; t++)
-            s = vf_add(s, load_lanes(tap[t] + c, k));
+            s = vf_add(s, load_lanes((const float *)tap[t] + c, k));
         vf_store_n(out + c, k, vf_div(s, vf_set(divisor)));
     }
 }

@@ -201,6 +201,10 @@ kc_tensor *kc_out(kcase *k, oct_dtype dt)
         else if (k->in[i].quant.n)
             in[i].desc.dtype = OCT_DT_F32;
     }
+    if (k->op == OCT_OP_REORDER || k->op == OCT_OP_TABLE) { /* ours: shape kept */
+        t->desc = oct_tensor_desc_make(dt, k->in[0].desc.shape, OCT_LAYOUT_ROW);
+        return t;
+    }
     oct_infer_args a = {k->op, k->attr, in, n_in, &out, 1, no_symbols, NULL};
     const oct_status st = oct_infer_find(k->op)(state.ctx, &a);
     if (st != OCT_OK)
