@@ -116,7 +116,8 @@ static oct_status fold_all(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env, 
     oct_node_id *list = oct_alloc_array(ctx, n + 1, sizeof *list);
     if (!list)
         return OCT_ERR_NOMEM;
-    memcpy(list, order, n * sizeof *list);
+    if (n) /* an empty order may be NULL */
+        memcpy(list, order, n * sizeof *list);
     oct_status st = OCT_OK;
     for (uint32_t i = 0; i < n && st == OCT_OK; i++) {
         size_t in_bytes = 0;
