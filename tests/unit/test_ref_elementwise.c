@@ -318,6 +318,34 @@ static void int8_add_and_mul_follow_the_formula(void **state)
     }
 }
 
+/* Ties, saturation and NaN, against the one definition of rounding in base/numeric.h. */
+static void quantized_results_round_like_oct_quantize(void **state)
+{
+    (void)state;
+    enum { N = 2000 };
+    static float x[N];
+    const float one[1] = {1};
+    const float special[] = {NAN,  INFINITY, -INFINITY, 1e30f,  -1e30f, 0.5f,
+                             1.5f, -0.5f,    126.5f,    127.5f, 999.5f, -1000.5f};
+    static const oct_dtype types[] = {OCT_DT_S8, OCT_DT_U8};
+    oct_rng rng = {29};
+    for (int i = 0; i < N; i++)
+        x[i] = i < 12 ? special[i] : oct_rng_f32(&rng) * 800 - 400;
+    const oct_tensor in[2] = {OP_TENSOR(F32, x, N), OP_TENSOR(F32, one, 1)};
+    for (int k = 0; k < 6; k++) {
+        const oct_dtype dt = types[k & 1];
+        const int32_t lo = k & 1 ? 0 : -128;
+        const oct_qparams q = {k < 2 ? 1.0f : k < 4 ? 0.7f : 3.1f, k < 4 ? 0 : lo + 5};
+        const op_options opt = {.out_quant = {&q, 1, 0}, .out_dtype = dt};
+        op_result r;
+        assert_int_equal(op_run(ctx, OCT_OP_MUL, NULL, in, 2, 1, &opt, &r), OCT_OK);
+        for (int i = 0; i < N; i++)
+            assert_int_equal((int32_t)oct_elem_s64(r.out[0].data, dt, (size_t)i),
+                             oct_quantize(x[i], q, lo, lo + 255));
+        op_result_free(ctx, &r);
+    }
+}
+
 static void where_and_clip_choose(void **state)
 {
     (void)state;
@@ -384,6 +412,7 @@ int main(void)
         cmocka_unit_test(halves_are_rounded_once_even_in_long_sums),
         cmocka_unit_test(variadic_ops_take_one_and_many_inputs),
         cmocka_unit_test(int8_add_and_mul_follow_the_formula),
+        cmocka_unit_test(quantized_results_round_like_oct_quantize),
         cmocka_unit_test(where_and_clip_choose),
         cmocka_unit_test(empty_tensors_are_fine),
         cmocka_unit_test(powers_mix_types),
