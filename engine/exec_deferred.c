@@ -49,9 +49,13 @@ static bool is_key_data(const oct_tensor_desc *d, size_t *bytes)
            oct_tensor_desc_bytes(d, bytes) && *bytes > 0 && *bytes <= MAX_KEY_BYTES;
 }
 
-static bool matches(const oct_deferred_op *o, const oct_tensor *in, uint32_t n)
+static bool matches(const oct_deferred_op *o, const oct_plan_step *s, const oct_tensor *in,
+                    const oct_tensor_desc *out)
 {
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < s->n_out; i++) /* NonZero: the elements decide */
+        if (!oct_shape_equal(&o->operand[s->n_in + i].desc.shape, &out[i].shape))
+            return false;
+    for (uint32_t i = 0; i < s->n_in; i++) {
         const oct_operand *k = &o->operand[i];
         size_t bytes = 0;
         if (k->desc.dtype != in[i].desc.dtype)
@@ -160,7 +164,7 @@ static oct_status find_op(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i,
     const oct_plan_step *s = &f->plan->step[i];
     oct_deferred *cache = &f->deferred[i];
     for (int k = 0; k < OCT_DEFERRED_CACHE; k++) {
-        if (cache->entry[k].op && matches(&cache->entry[k], in, s->n_in)) {
+        if (cache->entry[k].op && matches(&cache->entry[k], s, in, out)) {
             *op = &cache->entry[k];
             return OCT_OK;
         }

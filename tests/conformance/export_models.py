@@ -249,6 +249,9 @@ def randomize(model, size):
             nn.init.uniform_(m.layer_scale, 0.1, 0.5)
     if hasattr(model, "heads"):  # ViT starts its head at zero
         nn.init.normal_(model.heads.head.weight, 0, 0.05)
+    if isinstance(model, YoloV5):  # boxes grow with the square of the head's outputs: an untrained
+        for m in model.head:       # head of full gain makes 1e-4 of input noise of 1e-7
+            nn.init.normal_(m.weight, 0, 0.05 / math.sqrt(m.weight.shape[1]))
     dropouts = [m for m in model.modules() if isinstance(m, nn.Dropout)]
     for m in dropouts:
         m.p = 0.0
