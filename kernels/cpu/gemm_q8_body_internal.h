@@ -44,15 +44,13 @@ SIMD_INLINE vi broadcast_lane(const uint8_t *p)
 /* Apart, and through memory: sums that are live across this code would not stay in registers. */
 static __attribute__((noinline)) void finish_tile(const oct_q8_tile *t, const int32_t *sums)
 {
-    for (size_t r = 0; r < t->rows; r++) {
-        for (size_t j = 0; j < QV && j * VW < t->columns; j++) {
-            const size_t left = t->columns - j * VW, c = t->channel + j * VW;
-            const vi sum = vi_load_n(sums + (r * QV + j) * VW, VW);
-            if (left >= VW)
-                finish_sums(t->finish, &t->place[r], c, VW, sum);
-            else
-                finish_sums(t->finish, &t->place[r], c, left, sum);
-        }
+    for (size_t j = 0; j < QV && j * VW < t->columns; j++) {
+        const size_t left = t->columns - j * VW, c = t->channel + j * VW;
+        const int32_t *first = sums + j * VW;
+        if (left >= VW)
+            finish_column(t->finish, t->place, t->rows, c, VW, first, QV * VW);
+        else
+            finish_column(t->finish, t->place, t->rows, c, left, first, QV * VW);
     }
 }
 
@@ -167,8 +165,10 @@ SIMD_INLINE void depthwise_block(const oct_q8_dw_tile *t, size_t c, size_t n, co
             acc[p] = MADD16(acc[p], v, w);
         }
     }
-    for (size_t p = 0; p < t->pixels; p++)
-        finish_sums(t->finish, &t->place[p], c, n, acc[p]);
+    int32_t sums[OCT_Q8_DW_PIXELS * VW];
+    for (size_t p = 0; p < OCT_Q8_DW_PIXELS; p++)
+        vi_store_n(sums + p * VW, VW, acc[p]);
+    finish_column(t->finish, t->place, t->pixels, c, n, sums, VW);
 }
 
 static void depthwise(const oct_q8_dw_tile *t)

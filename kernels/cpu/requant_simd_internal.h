@@ -92,8 +92,7 @@ SIMD_INLINE void store_output(const oct_q8_out *o, char *row, size_t c, size_t n
 }
 
 /* Sums of `n` channels from channel `c` of one pixel -> stored outputs. */
-SIMD_INLINE void finish_sums(const oct_q8_finish *f, const oct_q8_place *p, size_t c, size_t n,
-                             vi sum)
+static void finish_sums(const oct_q8_finish *f, const oct_q8_place *p, size_t c, size_t n, vi sum)
 {
     sum = vi_add(sum, vi_add(vi_load_n(f->comp + c, n), vi_set(p->fix)));
     const int has_residual = f->residual != OCT_DT_NONE;
@@ -101,6 +100,55 @@ SIMD_INLINE void finish_sums(const oct_q8_finish *f, const oct_q8_place *p, size
     store_output(&f->out[0], p->out[0], c, n, sum, residual, has_residual);
     if (f->n_out == 2)
         store_output(&f->out[1], p->out[1], c, n, sum, residual, has_residual);
+}
+
+/* What all rows of a column share in the common case: one 8-bit output in the scaled form. Rounding
+ * once, in the conversion, after a clamp to whole bounds gives what requant.h gives. */
+typedef struct column {
+    vi comp;
+    vf m, b, r, z_r, lo, hi;
+    vi zero;
+} column;
+
+SIMD_INLINE column column_of(const oct_q8_finish *f, size_t c, size_t n)
+{
+    const oct_q8_out *o = &f->out[0];
+    const float zero = (float)o->rq.out.zero_point;
+    const column k = {vi_load_n(f->comp + c, n),      vf_load_n(o->m + c, n),
+                      vf_load_n(o->b + c, n),         vf_set(o->rq.r),
+                      vf_set((float)o->rq.z_r),       vf_set((float)o->rq.lo - zero),
+                      vf_set((float)o->rq.hi - zero), vi_set(o->rq.out.zero_point)};
+    return k;
+}
+
+SIMD_INLINE void finish_plain(const column *k, oct_dtype residual, const oct_q8_place *p, size_t c,
+                              size_t n, vi sum)
+{
+    sum = vi_add(sum, vi_add(k->comp, vi_set(p->fix)));
+    vf v = vf_fma_exact(vi_to_f32(sum), k->m, k->b);
+    if (residual != OCT_DT_NONE)
+        v = vf_fma_exact(vf_sub(load_as_f32(residual, p->residual, c, n), k->z_r), k->r, v);
+    v = vf_min2(vf_max2(v, k->lo), k->hi);
+    vi_store_8(p->out[0] + c, n, vi_add(vf_to_s32(v), k->zero));
+}
+
+/* `rows` sums of `n` channels from channel `c`, `step` values apart. */
+SIMD_INLINE void finish_column(const oct_q8_finish *f, const oct_q8_place *p, size_t rows, size_t c,
+                               size_t n, const int32_t *sums, size_t step)
+{
+    const oct_q8_out *o = &f->out[0];
+    if (f->n_out == 2 || !o->rq.scaled || o->rq.act != OCT_ACT_NONE || o->dtype == OCT_DT_S32) {
+        for (size_t r = 0; r < rows; r++)
+            finish_sums(f, &p[r], c, n, vi_load_n(sums + r * step, n));
+        return;
+    }
+    const column k = column_of(f, c, n);
+    if (f->residual == OCT_DT_NONE)
+        for (size_t r = 0; r < rows; r++)
+            finish_plain(&k, OCT_DT_NONE, &p[r], c, n, vi_load_n(sums + r * step, n));
+    else
+        for (size_t r = 0; r < rows; r++)
+            finish_plain(&k, f->residual, &p[r], c, n, vi_load_n(sums + r * step, n));
 }
 
 #endif /* OCT_KERNELS_CPU_REQUANT_SIMD_INTERNAL_H */
