@@ -123,9 +123,12 @@ static oct_status transposed_axis(oct_ctx *ctx, const oct_attr_window *at, int64
     if (at->n_output_shape == 0 && !is_same(at->auto_pad)) {
         o->out[k] = full - o->pad_lo[k] - o->pad_hi[k];
     } else {
-        o->out[k] = at->n_output_shape ? at->output_shape[k] : in * step;
+        /* SAME asks for in * step, as far as the windows reach */
+        const int64_t want = at->n_output_shape ? at->output_shape[k] : in * step;
+        const int64_t total = max0(full - want);
+        o->out[k] = at->n_output_shape ? want : full - total;
         if (in >= 0) /* places that no window reaches stay at the end */
-            same_pads(o, k, at->auto_pad == OCT_PAD_SAME_UPPER, max0(full - o->out[k]));
+            same_pads(o, k, at->auto_pad == OCT_PAD_SAME_UPPER, total);
     }
     if (o->out[k] < 0 || o->out[k] > MAX_SIZE)
         return oct_fail(ctx, OCT_ERR_SHAPE, "spatial axis %d: output size %lld", k,

@@ -30,7 +30,7 @@ typedef struct conv {
     const void *x;
     int64_t x_batch, x_channel, x_stride[3];
     int32_t x_zero;
-    void *weights; /* packed */
+    const void *weights; /* [group][oc][ic][taps], f32 or s16 less their zero point */
     oct_ref_store store;
 } conv;
 
@@ -53,20 +53,25 @@ static int64_t weight_offset(const conv *c, int64_t g, int64_t o, int64_t i)
                          : ((g * c->oc + o) * c->ic + i) * c->taps;
 }
 
-static void pack_weight_row(const conv *c, const void *w, int64_t g, int64_t o)
+/* f32 weights of a forward convolution lie as they are needed. */
+static bool packs_weights(const conv *c)
+{
+    return c->integer || c->transposed;
+}
+
+static void pack_weight_row(const conv *c, const void *w, int64_t g, int64_t o, void *packed)
 {
     const oct_operand *op = &c->d->in[1];
     const int64_t at = (g * c->oc + o) * row_elems(c);
     for (int64_t i = 0; i < c->ic; i++) {
         const int64_t from = weight_offset(c, g, o, i), to = at + i * c->taps;
         if (!c->integer) {
-            memcpy((float *)c->weights + to, (const float *)w + from,
-                   (size_t)c->taps * sizeof(float));
+            memcpy((float *)packed + to, (const float *)w + from, (size_t)c->taps * sizeof(float));
             continue;
         }
         const int32_t zero = weight_zero(&op->quant, c->transposed ? o : g * c->oc + o);
         for (int64_t t = 0; t < c->taps; t++)
-            ((int16_t *)c->weights)[to + t] =
+            ((int16_t *)packed)[to + t] =
                 (int16_t)(oct_ref_load_q8(w, op->desc.dtype, from + t) - zero);
     }
 }
@@ -89,24 +94,49 @@ static int64_t input_coord(const conv *c, int k, int64_t o, int64_t t)
     return at < 0 || at >= w->in[k] ? -1 : at;
 }
 
-/* Offset inside one input channel that tap `tap` sees from output position `pos`, or -1. */
-static int64_t input_offset(const conv *c, int64_t pos, int64_t tap)
+/* Offsets inside one input channel that the taps see from the columns of a block, -1 = padding:
+ * off[tap][column]. */
+static void locate_columns(const conv *c, const oct_ref_block *b, int64_t (*off)[OCT_REF_COLS])
 {
     const oct_window *w = &c->w;
-    int64_t at = 0;
-    for (int k = 2; k >= 0; k--) {
-        const int64_t coord = input_coord(c, k, pos % w->out[k], tap % w->kernel[k]);
-        if (coord < 0)
-            return -1;
-        at += coord * c->x_stride[k];
-        pos /= w->out[k];
-        tap /= w->kernel[k];
+    for (int j = 0; j < OCT_REF_COLS; j++) {
+        const bool used = j < b->n_cols;
+        const int64_t pos = used ? b->col + j : b->col, row = pos / w->out[2];
+        const int64_t o[3] = {row / w->out[1], row % w->out[1], pos % w->out[2]};
+        int64_t tap = 0;
+        for (int64_t t0 = 0; t0 < w->kernel[0]; t0++) {
+            const int64_t i0 = used ? input_coord(c, 0, o[0], t0) : -1;
+            for (int64_t t1 = 0; t1 < w->kernel[1]; t1++) {
+                const int64_t i1 = input_coord(c, 1, o[1], t1);
+                for (int64_t t2 = 0; t2 < w->kernel[2]; t2++, tap++) {
+                    const int64_t i2 = input_coord(c, 2, o[2], t2);
+                    off[tap][j] =
+                        i0 < 0 || i1 < 0 || i2 < 0
+                            ? -1
+                            : i0 * c->x_stride[0] + i1 * c->x_stride[1] + i2 * c->x_stride[2];
+                }
+            }
+        }
     }
-    return at;
+}
+
+/* All columns inside and next to each other: the common case. */
+static bool is_run(const int64_t *off)
+{
+    bool run = off[0] >= 0;
+    for (int j = 1; j < OCT_REF_COLS; j++)
+        run &= off[j] == off[0] + j;
+    return run;
 }
 
 static void pack_tap_f32(const conv *c, const float *x, const int64_t *off, float *panel)
 {
+    if (is_run(off)) {
+        for (int64_t i = 0; i < c->ic; i++)
+            memcpy(panel + i * c->taps * OCT_REF_COLS, x + off[0] + i * c->x_channel,
+                   OCT_REF_COLS * sizeof(float));
+        return;
+    }
     for (int64_t i = 0; i < c->ic; i++) {
         float *to = panel + i * c->taps * OCT_REF_COLS;
         for (int j = 0; j < OCT_REF_COLS; j++)
@@ -128,19 +158,20 @@ static void pack_tap_q8(const conv *c, int64_t at, const int64_t *off, int16_t *
     }
 }
 
-static void pack(const void *user, const oct_ref_block *b, void *panel)
+static void pack(const void *user, const oct_ref_block *b, void *panel, void *extra)
 {
     const conv *c = user;
-    const int64_t at =
-        b->product / c->group * c->x_batch + b->product % c->group * c->ic * c->x_channel;
+    int64_t(*off)[OCT_REF_COLS] = extra;
+    const int64_t group = b->product % c->group;
+    const int64_t at = b->product / c->group * c->x_batch + group * c->ic * c->x_channel;
+    if (group == 0) /* all groups of an image see the same places */
+        locate_columns(c, b, off);
     for (int64_t tap = 0; tap < c->taps; tap++) {
-        int64_t off[OCT_REF_COLS];
-        for (int j = 0; j < OCT_REF_COLS; j++)
-            off[j] = j < b->n_cols ? input_offset(c, b->col + j, tap) : -1;
         if (c->integer)
-            pack_tap_q8(c, at, off, (int16_t *)panel + tap);
+            pack_tap_q8(c, at, off[tap], (int16_t *)panel + tap);
         else
-            pack_tap_f32(c, (const float *)c->x + at, off, (float *)panel + tap * OCT_REF_COLS);
+            pack_tap_f32(c, (const float *)c->x + at, off[tap],
+                         (float *)panel + tap * OCT_REF_COLS);
     }
 }
 
@@ -200,10 +231,15 @@ static size_t align_up(size_t n)
     return (n + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN;
 }
 
+static size_t offset_bytes(const conv *c)
+{
+    return (size_t)c->taps * OCT_REF_COLS * sizeof(int64_t);
+}
+
 static size_t weight_bytes(const conv *c)
 {
     const size_t elem = c->integer ? sizeof(int16_t) : sizeof(float);
-    return align_up((size_t)(c->group * c->oc * row_elems(c)) * elem);
+    return packs_weights(c) ? align_up((size_t)(c->group * c->oc * row_elems(c)) * elem) : 0;
 }
 
 /* What the attributes alone decide, for sizing: no context to report to. */
@@ -212,11 +248,12 @@ size_t oct_ref_conv_workspace(const oct_op_desc *d)
     const oct_attr_window *at = d->attr;
     const oct_shape *w = &d->in[1].desc.shape;
     conv c = {.d = d, .group = at->group, .integer = oct_ref_is_q8(d->in[0].desc.dtype)};
+    c.transposed = d->op == OCT_OP_CONV_TRANSPOSE;
     c.ic = d->in[0].desc.shape.dim[1] / at->group;
-    c.oc = d->op == OCT_OP_CONV_TRANSPOSE ? w->dim[1] : w->dim[0] / at->group;
+    c.oc = c.transposed ? w->dim[1] : w->dim[0] / at->group;
     c.taps = oct_ref_product(w, 2, w->n_dims);
     return weight_bytes(&c) + align_up(oct_ref_store_bytes(d, c.group * c.oc)) +
-           oct_ref_gemm_panel_bytes(row_elems(&c), c.integer, d->threads);
+           oct_ref_gemm_panel_bytes(row_elems(&c), c.integer, offset_bytes(&c), d->threads);
 }
 
 static void init_store(conv *c, const oct_run_args *a, float *factors)
@@ -239,16 +276,16 @@ oct_status oct_ref_conv_run(oct_ctx *ctx, const oct_op_desc *d, const oct_run_ar
     OCT_TRY(conv_init(&c, ctx, d));
     uint8_t *scratch = a->workspace;
     c.x = a->in[0];
-    c.weights = scratch;
+    c.weights = packs_weights(&c) ? scratch : a->in[1];
+    for (int64_t r = 0; packs_weights(&c) && r < c.group * c.oc; r++)
+        pack_weight_row(&c, a->in[1], r / c.oc, r % c.oc, scratch);
     scratch += weight_bytes(&c);
-    for (int64_t g = 0; g < c.group; g++) {
-        for (int64_t o = 0; o < c.oc; o++)
-            pack_weight_row(&c, a->in[1], g, o);
-    }
     init_store(&c, a, (float *)scratch);
     scratch += align_up(oct_ref_store_bytes(d, c.group * c.oc));
     oct_ref_gemm_run(&(oct_ref_gemm){
         .n_products = c.batch * c.group,
+        .n_same = c.group,
+        .extra_bytes = offset_bytes(&c),
         .m = c.oc,
         .n = c.w.out[0] * c.w.out[1] * c.w.out[2],
         .k = row_elems(&c),

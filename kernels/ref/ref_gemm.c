@@ -72,41 +72,52 @@ static void block_s16(int64_t n_k, int n_rows, int n_cols, const int16_t *a, con
     }
 }
 
-size_t oct_ref_gemm_panel_bytes(int64_t k, bool integer, int threads)
+static size_t align_up(size_t n)
 {
-    const size_t elem = integer ? sizeof(int16_t) : sizeof(float);
-    const size_t one = ((size_t)k * COLS * elem + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN;
-    return one * (size_t)threads;
+    return (n + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN;
 }
 
-static void run_panel(const oct_ref_gemm *g, int64_t product, int64_t col, void *panel)
+static size_t panel_bytes(int64_t k, bool integer)
+{
+    return align_up((size_t)k * COLS * (integer ? sizeof(int16_t) : sizeof(float)));
+}
+
+size_t oct_ref_gemm_panel_bytes(int64_t k, bool integer, size_t extra_bytes, int threads)
+{
+    return (panel_bytes(k, integer) + align_up(extra_bytes)) * (size_t)threads;
+}
+
+static void run_panel(const oct_ref_gemm *g, int64_t product, int64_t col, uint8_t *panel)
 {
     const int64_t left = g->n - col;
     oct_ref_block b = {.product = product, .col = col, .n_cols = (int)(left < COLS ? left : COLS)};
     const uint8_t *a = g->rows(g->user, product);
     const size_t row_bytes = (size_t)g->k * (g->integer ? sizeof(int16_t) : sizeof(float));
-    g->pack(g->user, &b, panel);
+    g->pack(g->user, &b, panel, panel + panel_bytes(g->k, g->integer));
     for (; b.row < g->m; b.row += ROWS) {
         f32_block f;
         s32_block s;
         b.n_rows = (int)(g->m - b.row < ROWS ? g->m - b.row : ROWS);
         const void *rows = a + (size_t)b.row * row_bytes;
         if (g->integer)
-            block_s16(g->k, b.n_rows, b.n_cols, rows, panel, s);
+            block_s16(g->k, b.n_rows, b.n_cols, rows, (const int16_t *)panel, s);
         else
-            block_f32(g->k, b.n_rows, rows, panel, f);
+            block_f32(g->k, b.n_rows, rows, (const float *)panel, f);
         g->store(g->user, &b, g->integer ? (const void *)s : (const void *)f);
     }
 }
 
+/* Items: (run of products, panel). */
 static void run_range(void *user, size_t lo, size_t hi, int worker)
 {
     const oct_ref_gemm *g = user;
-    const int64_t per_product = (g->n + COLS - 1) / COLS;
-    uint8_t *panel =
-        (uint8_t *)g->panels + oct_ref_gemm_panel_bytes(g->k, g->integer, 1) * (size_t)worker;
-    for (int64_t i = (int64_t)lo; i < (int64_t)hi; i++)
-        run_panel(g, i / per_product, i % per_product * COLS, panel);
+    const int64_t panels = (g->n + COLS - 1) / COLS;
+    uint8_t *panel = (uint8_t *)g->panels +
+                     oct_ref_gemm_panel_bytes(g->k, g->integer, g->extra_bytes, 1) * (size_t)worker;
+    for (int64_t i = (int64_t)lo; i < (int64_t)hi; i++) {
+        for (int64_t same = 0; same < g->n_same; same++)
+            run_panel(g, i / panels * g->n_same + same, i % panels * COLS, panel);
+    }
 }
 
 void oct_ref_gemm_run(const oct_ref_gemm *g)
@@ -114,5 +125,6 @@ void oct_ref_gemm_run(const oct_ref_gemm *g)
     const int64_t panels = (g->n + COLS - 1) / COLS;
     oct_ref_gemm copy = *g;
     if (g->m > 0)
-        oct_parallel_for(g->threads, (size_t)(g->n_products * panels), 1, run_range, &copy);
+        oct_parallel_for(g->threads, (size_t)(g->n_products / g->n_same * panels), 1, run_range,
+                         &copy);
 }

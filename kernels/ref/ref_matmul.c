@@ -136,8 +136,9 @@ static void pack_q8(const matmul *p, const oct_ref_block *b, int64_t at, int16_t
     }
 }
 
-static void pack(const void *user, const oct_ref_block *b, void *panel)
+static void pack(const void *user, const oct_ref_block *b, void *panel, void *extra)
 {
+    (void)extra;
     const matmul *p = user;
     const int64_t at = batch_offset(&p->batch, p->b_batch, b->product);
     if (p->integer)
@@ -176,7 +177,7 @@ size_t oct_ref_matmul_workspace(const oct_op_desc *d)
     matmul p;
     matmul_init(&p, d);
     return a_bytes(&p) + align_up(oct_ref_store_bytes(d, p.n)) +
-           oct_ref_gemm_panel_bytes(p.k, p.integer, d->threads);
+           oct_ref_gemm_panel_bytes(p.k, p.integer, 0, d->threads);
 }
 
 static oct_ref_view dense_view(const matmul *p, const oct_tensor_desc *t, const void *data)
@@ -228,6 +229,7 @@ oct_status oct_ref_matmul_run(oct_ctx *ctx, const oct_op_desc *d, const oct_run_
     scratch += align_up(oct_ref_store_bytes(d, p.n));
     oct_ref_gemm_run(&(oct_ref_gemm){
         .n_products = oct_ref_product(&p.batch, 0, p.batch.n_dims),
+        .n_same = 1,
         .m = p.m,
         .n = p.n,
         .k = p.k,

@@ -17,6 +17,8 @@
 #include "kernels/ref/ref_groups_internal.h"
 #include "kernels/window.h"
 
+struct taps;
+
 typedef struct pool {
     const oct_op_desc *d;
     oct_window w; /* three axes */
@@ -27,13 +29,13 @@ typedef struct pool {
     const void *x;
     void *y;
     int64_t *indices; /* MaxPool's second output */
-    void (*element)(const struct pool *, int64_t n, int64_t c, const int64_t *o, int64_t to);
+    void (*element)(const struct pool *, int64_t n, int64_t c, const struct taps *t, int64_t to);
 } pool;
 
-/* Taps of one window that lie inside the input: positions at + t * dilation, t in [lo, hi). */
+/* Taps of one window that lie inside the input: positions at + t * dilation, t in [lo, hi).
+ * `counted`: how many of an axis an average divides by. */
 typedef struct taps {
-    int64_t at[3], lo[3], hi[3];
-    int64_t count; /* what an average divides by */
+    int64_t at[3], lo[3], hi[3], counted[3];
 } taps;
 
 static int64_t clamp_taps(int64_t v, int64_t n)
@@ -43,31 +45,34 @@ static int64_t clamp_taps(int64_t v, int64_t n)
 
 static int64_t ceil_div(int64_t a, int64_t b) /* b > 0 */
 {
+    if (b == 1)
+        return a;
     return a > 0 ? (a + b - 1) / b : a / b;
 }
 
-static taps taps_of(const pool *p, const int64_t *o)
+static void axis_taps(const pool *p, int k, int64_t o, taps *t)
 {
     const oct_window *w = &p->w;
-    taps t = {.count = 1};
-    for (int k = 0; k < 3; k++) {
-        const int64_t at = o[k] * w->stride[k] - w->pad_lo[k], n = w->kernel[k];
-        t.at[k] = at;
-        t.lo[k] = clamp_taps(ceil_div(-at, w->dilation[k]), n);
-        t.hi[k] = clamp_taps(ceil_div(w->in[k] - at, w->dilation[k]), n);
-        /* a window may reach beyond the padding (ceil_mode): that part never counts */
-        const int64_t padded = ceil_div(w->in[k] + w->pad_hi[k] - at, w->dilation[k]);
-        t.count *= p->include_pad ? clamp_taps(padded, n) : t.hi[k] - t.lo[k];
-    }
-    return t;
+    const int64_t at = o * w->stride[k] - w->pad_lo[k], n = w->kernel[k];
+    t->at[k] = at;
+    t->lo[k] = clamp_taps(ceil_div(-at, w->dilation[k]), n);
+    t->hi[k] = clamp_taps(ceil_div(w->in[k] - at, w->dilation[k]), n);
+    /* a window may reach beyond the padding (ceil_mode): that part never counts */
+    const int64_t padded = ceil_div(w->in[k] + w->pad_hi[k] - at, w->dilation[k]);
+    t->counted[k] = p->include_pad ? clamp_taps(padded, n) : t->hi[k] - t->lo[k];
+}
+
+static int64_t count_of(const taps *t)
+{
+    return t->counted[0] * t->counted[1] * t->counted[2];
 }
 
 /* for each tap inside the input: `off` is its offset in the input. */
-#define FOR_EACH_TAP(p, t, base, off)                                                 \
-    for (int64_t i0 = (t).lo[0]; i0 < (t).hi[0]; i0++)                                \
-        for (int64_t i1 = (t).lo[1]; i1 < (t).hi[1]; i1++)                            \
-            for (int64_t i2 = (t).lo[2], off = tap_offset(p, &(t), base, i0, i1, i2); \
-                 i2 < (t).hi[2]; i2++, off += (p)->w.dilation[2] * (p)->x_stride[4])
+#define FOR_EACH_TAP(p, t, base, off)                                               \
+    for (int64_t i0 = (t)->lo[0]; i0 < (t)->hi[0]; i0++)                            \
+        for (int64_t i1 = (t)->lo[1]; i1 < (t)->hi[1]; i1++)                        \
+            for (int64_t i2 = (t)->lo[2], off = tap_offset(p, t, base, i0, i1, i2); \
+                 i2 < (t)->hi[2]; i2++, off += (p)->w.dilation[2] * (p)->x_stride[4])
 
 static int64_t tap_offset(const pool *p, const taps *t, int64_t base, int64_t i0, int64_t i1,
                           int64_t i2)
@@ -84,32 +89,30 @@ static int64_t channel_base(const pool *p, int64_t n, int64_t c)
 
 /* ---- one output element -------------------------------------------------------------------- */
 
-static void average_f32(const pool *p, int64_t n, int64_t c, const int64_t *o, int64_t to)
+static void average_f32(const pool *p, int64_t n, int64_t c, const taps *t, int64_t to)
 {
     const float *x = p->x;
-    const taps t = taps_of(p, o);
     double wide = 0;
     float sum = 0;
     if (p->is_global) {
         FOR_EACH_TAP(p, t, channel_base(p, n, c), off)
         wide += x[off];
-        ((float *)p->y)[to] = (float)(wide / (double)t.count);
+        ((float *)p->y)[to] = (float)(wide / (double)count_of(t));
         return;
     }
     FOR_EACH_TAP(p, t, channel_base(p, n, c), off)
     sum += x[off];
-    ((float *)p->y)[to] = sum / (float)t.count;
+    ((float *)p->y)[to] = sum / (float)count_of(t);
 }
 
-static void average_q8(const pool *p, int64_t n, int64_t c, const int64_t *o, int64_t to)
+static void average_q8(const pool *p, int64_t n, int64_t c, const taps *t, int64_t to)
 {
     const oct_qparams qx = p->d->in[0].quant.q[0], qy = p->d->out[0].quant.q[0];
     const oct_dtype dt = p->d->in[0].desc.dtype, out = p->d->out[0].desc.dtype;
-    const taps t = taps_of(p, o);
     int32_t sum = 0;
     FOR_EACH_TAP(p, t, channel_base(p, n, c), off)
     sum += oct_ref_load_q8(p->x, dt, off) - qx.zero_point;
-    const float m = (float)((double)qx.scale / ((double)qy.scale * (double)t.count));
+    const float m = (float)((double)qx.scale / ((double)qy.scale * (double)count_of(t)));
     oct_ref_store_q8(
         p->y, out, to,
         oct_requantize(sum, m, 0.0f, qy.zero_point, oct_ref_q8_min(out), oct_ref_q8_max(out)));
@@ -125,11 +128,10 @@ static int64_t flat_index(const pool *p, int64_t n, int64_t c, const int64_t *at
     return (n * p->channels + c) * plane + inside;
 }
 
-static void max_any(const pool *p, int64_t n, int64_t c, const int64_t *o, int64_t to)
+static void max_any(const pool *p, int64_t n, int64_t c, const taps *t, int64_t to)
 {
     const oct_dtype dt = p->d->in[0].desc.dtype;
     const bool q8 = oct_ref_is_q8(dt);
-    const taps t = taps_of(p, o);
     float best = q8 ? (float)oct_ref_q8_min(dt) : -INFINITY;
     int64_t best_at[3] = {0};
     bool first = true;
@@ -140,9 +142,9 @@ static void max_any(const pool *p, int64_t n, int64_t c, const int64_t *o, int64
             continue;
         first = false;
         best = v;
-        best_at[0] = t.at[0] + i0 * p->w.dilation[0];
-        best_at[1] = t.at[1] + i1 * p->w.dilation[1];
-        best_at[2] = t.at[2] + i2 * p->w.dilation[2];
+        best_at[0] = t->at[0] + i0 * p->w.dilation[0];
+        best_at[1] = t->at[1] + i1 * p->w.dilation[1];
+        best_at[2] = t->at[2] + i2 * p->w.dilation[2];
     }
     if (q8)
         oct_ref_store_q8(p->y, dt, to, (int32_t)best);
@@ -152,10 +154,9 @@ static void max_any(const pool *p, int64_t n, int64_t c, const int64_t *o, int64
         p->indices[to] = flat_index(p, n, c, best_at);
 }
 
-static void lp_f32(const pool *p, int64_t n, int64_t c, const int64_t *o, int64_t to)
+static void lp_f32(const pool *p, int64_t n, int64_t c, const taps *t, int64_t to)
 {
     const float *x = p->x;
-    const taps t = taps_of(p, o);
     double sum = 0;
     FOR_EACH_TAP(p, t, channel_base(p, n, c), off)
     sum += p->p == 1   ? fabs(x[off])
@@ -242,14 +243,19 @@ static void run_range(void *user, size_t lo, size_t hi, int worker)
     (void)worker;
     const pool *p = user;
     const int64_t *out = p->w.out, *s = p->y_stride;
+    taps t;
     for (int64_t i = (int64_t)lo; i < (int64_t)hi; i++) {
-        const int64_t n = i / p->channels, c = i % p->channels;
-        int64_t o[3];
-        for (o[0] = 0; o[0] < out[0]; o[0]++)
-            for (o[1] = 0; o[1] < out[1]; o[1]++)
-                for (o[2] = 0; o[2] < out[2]; o[2]++)
-                    p->element(p, n, c, o,
-                               n * s[0] + c * s[1] + o[0] * s[2] + o[1] * s[3] + o[2] * s[4]);
+        const int64_t n = i / p->channels, c = i % p->channels, to = n * s[0] + c * s[1];
+        for (int64_t o0 = 0; o0 < out[0]; o0++) {
+            axis_taps(p, 0, o0, &t);
+            for (int64_t o1 = 0; o1 < out[1]; o1++) {
+                axis_taps(p, 1, o1, &t);
+                for (int64_t o2 = 0; o2 < out[2]; o2++) {
+                    axis_taps(p, 2, o2, &t);
+                    p->element(p, n, c, &t, to + o0 * s[2] + o1 * s[3] + o2 * s[4]);
+                }
+            }
+        }
     }
 }
 

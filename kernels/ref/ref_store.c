@@ -43,15 +43,17 @@ static float residual_at(const oct_ref_store *s, int64_t batch, int64_t row, int
 
 /* ---- f32 accumulators -------------------------------------------------------------------- */
 
-static void put_f32(const oct_ref_store *s, int o, int64_t at, float y)
+static void put_row(const oct_ref_store *s, int o, int64_t at, int n, const float *y)
 {
     const oct_ref_view *v = &s->out[o];
-    if (oct_ref_is_q8(v->dtype))
-        oct_ref_store_q8(v->data, v->dtype, at,
-                         oct_quantize(y, s->d->out[o].quant.q[0], oct_ref_q8_min(v->dtype),
-                                      oct_ref_q8_max(v->dtype)));
-    else
-        oct_ref_store_f32(v->data, v->dtype, at, y);
+    for (int j = 0; j < n; j++, at += v->col) {
+        if (v->dtype == OCT_DT_F32)
+            ((float *)v->data)[at] = y[j];
+        else
+            oct_ref_store_q8(v->data, v->dtype, at,
+                             oct_quantize(y[j], s->d->out[o].quant.q[0], oct_ref_q8_min(v->dtype),
+                                          oct_ref_q8_max(v->dtype)));
+    }
 }
 
 static float residual_f32(const oct_ref_store *s, int64_t batch, int64_t row, int64_t col)
@@ -61,22 +63,35 @@ static float residual_f32(const oct_ref_store *s, int64_t batch, int64_t row, in
     return q->n ? q->q[0].scale * (v - (float)q->q[0].zero_point) : v;
 }
 
+static void activate(const oct_epilogue *e, float *y, int n)
+{
+    if (e->act == OCT_ACT_NONE)
+        return;
+    if (e->act == OCT_ACT_RELU) {
+        for (int j = 0; j < n; j++)
+            y[j] = oct_act_relu(y[j]);
+        return;
+    }
+    for (int j = 0; j < n; j++)
+        y[j] = oct_act_apply(e->act, e->a, e->b, y[j]);
+}
+
 static void store_f32(const oct_ref_store *s, int64_t batch, const oct_ref_block *b,
                       const float *acc)
 {
-    const oct_epilogue *e = &s->d->epilogue;
+    const float *bias = s->bias.data;
+    float y[OCT_REF_COLS];
     for (int r = 0; r < b->n_rows; r++) {
-        for (int j = 0; j < b->n_cols; j++) {
-            const int64_t row = b->row + r, col = b->col + j;
-            float y = s->alpha * acc[r * OCT_REF_COLS + j];
-            if (s->bias.data)
-                y += s->beta * ((const float *)s->bias.data)[view_at(&s->bias, batch, row, col)];
-            if (s->residual.data)
-                y += residual_f32(s, batch, row, col);
-            y = oct_act_apply(e->act, e->a, e->b, y);
-            for (int o = 0; o < s->d->n_out; o++)
-                put_f32(s, o, view_at(&s->out[o], batch, row, col), y);
-        }
+        const int64_t row = b->row + r;
+        for (int j = 0; j < b->n_cols; j++)
+            y[j] = s->alpha * acc[r * OCT_REF_COLS + j];
+        for (int j = 0; bias && j < b->n_cols; j++)
+            y[j] += s->beta * bias[view_at(&s->bias, batch, row, b->col + j)];
+        for (int j = 0; s->residual.data && j < b->n_cols; j++)
+            y[j] += residual_f32(s, batch, row, b->col + j);
+        activate(&s->d->epilogue, y, b->n_cols);
+        for (int o = 0; o < s->d->n_out; o++)
+            put_row(s, o, view_at(&s->out[o], batch, row, b->col), b->n_cols, y);
     }
 }
 
