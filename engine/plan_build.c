@@ -243,8 +243,11 @@ static oct_status plan_inputs(oct_planner *b)
     if (!p->input)
         return OCT_ERR_NOMEM;
     for (uint32_t i = 0; i < n; i++) {
-        const oct_plan_tensor t = {
-            .desc = b->in[i], .place = OCT_PLACE_INPUT, .on_host = true, .input = i};
+        const oct_plan_tensor t = {.desc = b->in[i],
+                                   .quant = oct_graph_value(b->g, in[i])->quant,
+                                   .place = OCT_PLACE_INPUT,
+                                   .on_host = true,
+                                   .input = i};
         OCT_TRY(oct_plan_add_tensor(b, &t, &p->input[i]));
         b->v[in[i]].tensor = p->input[i];
     }
