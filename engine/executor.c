@@ -107,6 +107,12 @@ static oct_status frame_lists(oct_ctx *ctx, oct_frame *f)
     return OCT_OK;
 }
 
+/* Where tensors without elements lie: kernels may do arithmetic on every pointer they get. */
+static void *no_bytes(oct_frame *f)
+{
+    return f;
+}
+
 /* Pointers that stay the same from run to run. */
 static oct_status frame_resolve(oct_worker *w, oct_ctx *ctx, oct_frame *f)
 {
@@ -122,7 +128,7 @@ static oct_status frame_resolve(oct_worker *w, oct_ctx *ctx, oct_frame *f)
         if (t->place == OCT_PLACE_CONST)
             f->ptr[i] = (void *)(uintptr_t)data;
         else if (t->place == OCT_PLACE_ARENA && t->first != OCT_NONE)
-            f->ptr[i] = memory + t->offset;
+            f->ptr[i] = memory ? memory + t->offset : no_bytes(f);
     }
     for (uint32_t i = 0; i < p->n_tensors; i++) {
         const oct_plan_tensor *t = &p->tensor[i];
@@ -235,9 +241,9 @@ static void bind_inputs(oct_frame *f, const oct_tensor *in)
     for (uint32_t i = 0; i < p->n_tensors; i++) {
         const oct_plan_tensor *t = &p->tensor[i];
         if (t->place == OCT_PLACE_INPUT)
-            f->ptr[i] = in[t->input].data;
+            f->ptr[i] = in[t->input].data ? in[t->input].data : no_bytes(f);
         else if (t->place == OCT_PLACE_VIEW && p->tensor[t->base].place == OCT_PLACE_INPUT)
-            f->ptr[i] = (uint8_t *)in[p->tensor[t->base].input].data + t->offset;
+            f->ptr[i] = (uint8_t *)f->ptr[t->base] + t->offset;
     }
 }
 

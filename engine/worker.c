@@ -116,11 +116,15 @@ static oct_status find_frame(oct_worker *w, oct_ctx *ctx, const oct_tensor *in, 
                              oct_frame **f)
 {
     const oct_engine *e = w->engine;
-    for (size_t i = 0; i < n_in && i < e->n_inputs; i++)
+    for (size_t i = 0; i < n_in && i < e->n_inputs; i++) {
+        size_t elems = 0;
+        if (!in[i].data && oct_shape_elems(&in[i].desc.shape, &elems) && elems > 0)
+            return oct_fail(ctx, OCT_ERR_USAGE, "input %s has no data", e->input[i].name);
         if (in[i].desc.dtype != e->input[i].dtype)
             return oct_fail(ctx, OCT_ERR_SHAPE, "input %s is %s, the model wants %s",
                             e->input[i].name, oct_dtype_str(in[i].desc.dtype),
                             oct_dtype_str(e->input[i].dtype));
+    }
     if (same_as_last(w, in, n_in)) {
         *f = w->last;
         return OCT_OK;
