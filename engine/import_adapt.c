@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/numeric.h"
 #include "engine/import_internal.h"
 
 enum { OPSET_BROADCAST = 7 }; /* from here on binary ops broadcast as numpy does */
@@ -117,10 +118,14 @@ static oct_status adapt_batch_norm(oct_draft *d)
     return OCT_OK;
 }
 
+/* Training with a ratio of zero drops nothing (torchvision's Swin exports that). */
 static oct_status adapt_dropout(oct_draft *d)
 {
-    const oct_value *training = value_in(d, 2);
-    if (training && (!training->data || *(const uint8_t *)training->data))
+    const oct_value *ratio = value_in(d, 1), *training = value_in(d, 2);
+    const bool off = training && training->data && !*(const uint8_t *)training->data;
+    const bool none = ratio && ratio->data && ratio->data_bytes &&
+                      oct_elem_f64(ratio->data, ratio->dtype, 0) == 0;
+    if (training && !off && !none)
         return unsupported(d, "Dropout in training mode");
     d->n_in = 1;
     return OCT_OK;
