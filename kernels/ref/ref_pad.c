@@ -102,14 +102,42 @@ static void memory_order(const oct_tensor_desc *y, int *order)
     }
 }
 
-static void pad_row(const pad_plan *p, char *y, int64_t step, const char *x, const int64_t *source,
-                    int64_t n, size_t bytes, bool outside)
+static void pad_elems(const pad_plan *p, char *y, int64_t step, const char *x,
+                      const int64_t *source, int64_t n, size_t bytes, bool outside)
 {
     for (int64_t i = 0; i < n; i++) {
         const bool none = outside || source[i] == OUTSIDE;
         const char *from = none ? p->value : x + source[i] * (int64_t)bytes;
         memcpy(y + i * step * (int64_t)bytes, from, bytes);
     }
+}
+
+/* Positions [lo, hi) of the row axis that are the source itself, one after the other in memory on
+ * both sides; empty when they are not. */
+static void plain_part(const oct_op_desc *d, const pad_plan *p, int row, int64_t *lo, int64_t *hi)
+{
+    const oct_tensor_desc *x = &d->in[0].desc, *y = &d->out[0].desc;
+    const int64_t n = y->shape.dim[row], end = p->begin[row] + x->shape.dim[row];
+    *lo = p->begin[row] > 0 ? p->begin[row] : 0;
+    *hi = end < n ? end : n;
+    if (y->stride[row] != 1 || x->stride[row] != 1 || *hi < *lo)
+        *lo = *hi = 0;
+}
+
+/* One row, with the borders element by element. */
+static void pad_row(const oct_op_desc *d, const pad_plan *p, int row, char *y, const char *x,
+                    bool outside)
+{
+    const size_t bytes = oct_dtype_bytes(d->out[0].desc.dtype);
+    const int64_t n = d->out[0].desc.shape.dim[row], step = d->out[0].desc.stride[row];
+    const int64_t *source = p->source[row];
+    int64_t lo = 0, hi = 0;
+    if (!outside)
+        plain_part(d, p, row, &lo, &hi);
+    pad_elems(p, y, step, x, source, lo, bytes, outside);
+    if (hi > lo)
+        memcpy(y + (size_t)lo * bytes, x + source[lo] * (int64_t)bytes, (size_t)(hi - lo) * bytes);
+    pad_elems(p, y + hi * step * (int64_t)bytes, step, x, source + hi, n - hi, bytes, outside);
 }
 
 static void pad_rows(const oct_op_desc *d, const oct_run_args *a, const pad_plan *p)
@@ -130,9 +158,8 @@ static void pad_rows(const oct_op_desc *d, const oct_run_args *a, const pad_plan
             from += s == OUTSIDE ? 0 : s;
             to += pos[k] * y->stride[order[k]];
         }
-        pad_row(p, (char *)a->out[0] + to * (int64_t)bytes, y->stride[row],
-                (const char *)a->in[0] + from * (int64_t)bytes, p->source[row], y->shape.dim[row],
-                bytes, outside);
+        pad_row(d, p, row, (char *)a->out[0] + to * (int64_t)bytes,
+                (const char *)a->in[0] + from * (int64_t)bytes, outside);
         int k = last - 1;
         for (; k >= 0 && ++pos[k] == y->shape.dim[order[k]]; k--)
             pos[k] = 0;
