@@ -308,6 +308,34 @@ static oct_status lower_unary(lowering *s, oct_node_id id, const char **why)
     return replace(s, id, OCT_OP_TABLE, NULL, in, 2, &r);
 }
 
+/* Relu that qdq_move left between integers of one scale: max(q, zero point), as a table. */
+static oct_status lower_integer_relu(lowering *s, oct_node_id id)
+{
+    const oct_node n = *oct_graph_node(s->g, id);
+    const oct_value *x = oct_graph_value(s->g, n.in[0]);
+    const oct_quant quant = x->quant;
+    const oct_dtype dt = x->dtype;
+    if (quant.n != 1 || (dt != OCT_DT_S8 && dt != OCT_DT_U8))
+        return OCT_OK;
+    uint8_t table[256];
+    for (int i = 0; i < 256; i++) {
+        const int v = dt == OCT_DT_S8 ? (int8_t)(uint8_t)i : i;
+        table[i] = (uint8_t)(v > quant.q[0].zero_point ? v : quant.q[0].zero_point);
+    }
+    const oct_shape shape = {.n_dims = 1, .dim = {256}};
+    const char *name = oct_graph_fresh_name(
+        s->g, s->ctx, oct_arena_printf(oct_graph_arena(s->g), "%s_table", n.name));
+    oct_value_id in[2] = {n.in[0], OCT_NONE};
+    oct_node_id made;
+    if (!name)
+        return OCT_ERR_NOMEM;
+    OCT_TRY(oct_graph_add_constant(s->g, s->ctx, name, dt, &shape, table, true, &in[1]));
+    oct_graph_remove_node(s->g, id);
+    OCT_TRY(oct_graph_add_node(s->g, s->ctx, OCT_OP_TABLE, n.name, NULL, in, 2, n.out, 1, &made));
+    oct_graph_node(s->g, made)->model_index = n.model_index;
+    return OCT_OK;
+}
+
 /* ---- dispatch ---- */
 
 typedef oct_status (*lower_fn)(lowering *s, oct_node_id id, const char **why);
@@ -355,6 +383,9 @@ oct_status oct_pass_qdq_lower(oct_ctx *ctx, oct_graph *g)
     const uint32_t n_nodes = oct_graph_n_nodes(g);
     for (oct_node_id id = 0; id < n_nodes; id++) {
         const oct_node *n = oct_graph_node(g, id);
+        if (!n->dead && n->op == OCT_OP_RELU)
+            OCT_TRY(lower_integer_relu(&s, id));
+        n = oct_graph_node(g, id);
         if (n->dead || n->op == OCT_OP_QUANTIZE_LINEAR || !has_quantized_input(&s, n))
             continue;
         const lower_fn lower = rule_of(n);
