@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * octet build: an engine file from a model.
+ */
+#include <string.h>
+
+#include "base/build_info.h"
+#include "base/file.h"
+#include "tools/any_model.h"
+#include "tools/scale_source.h"
+
+static const oct_pos positions[] = {
+    {.name = "MODEL", .help = "an ONNX model, float or with Q/DQ pairs"}, {0}};
+
+static const oct_opt options[] = {
+    {.name = "output",
+     .letter = 'o',
+     .arg = "FILE",
+     .type = OCT_OPT_FILE,
+     .required = true,
+     .help = "the engine file to write"},
+    {.name = "precision",
+     .arg = "P",
+     .type = OCT_OPT_CHOICE,
+     .choices = "auto|fp32|int8",
+     .fallback = "auto",
+     .help =
+         "int8 needs --stats, --cache or a Q/DQ model; auto is int8 where one of them is there"},
+    {0}};
+
+static const oct_opt *const shared[] = {oct_scale_opts, oct_scheme_opts, NULL};
+
+static bool has_scales(const oct_cli *cli)
+{
+    return oct_cli_given(cli, "stats") || oct_cli_given(cli, "cache");
+}
+
+/* Whether to build INT8, or what is missing for it. */
+static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
+{
+    const char *p = oct_cli_str(cli, "precision");
+    const bool scales = has_scales(cli);
+    if (m->engine)
+        return oct_cli_usage(cli, "%s is an engine already", cli->pos[0]);
+    if (scales && m->quantized)
+        return oct_cli_usage(
+            cli,
+            "%s carries its own scales (Q/DQ); leave out --stats and --cache, or strip it first",
+            cli->pos[0]);
+    if (strcmp(p, "fp32") == 0 && (scales || m->quantized))
+        return oct_cli_usage(cli, "--precision fp32 takes a float model and no scales");
+    *int8 = scales || m->quantized;
+    if (strcmp(p, "int8") == 0 && !*int8)
+        return oct_cli_usage(cli,
+                             "INT8 needs --stats FILE, --cache FILE or a model with Q/DQ pairs");
+    return OCT_OK;
+}
+
+static oct_status save(oct_cli *cli, const oct_model *m, bool int8, const char *quantization,
+                       const char *preprocess)
+{
+    const oct_model_info *info = oct_model_get_info(m);
+    const oct_engine_info e = {.precision = OCT_PRECISION_F32 | (int8 ? OCT_PRECISION_S8 : 0),
+                               .model_hash = info->hash,
+                               .model_name = info->graph_name,
+                               .quantization_json = quantization,
+                               .preprocess_json = preprocess,
+                               .built_with = "octet " OCT_VERSION};
+    return oct_engine_file_save(cli->ctx, oct_model_graph(m), &e, oct_cli_str(cli, "output"),
+                                cli->force);
+}
+
+static oct_status build_from_scales(oct_cli *cli, const oct_model *m)
+{
+    oct_scale_source scales;
+    oct_scheme_args scheme;
+    oct_quant_report report = {0};
+    oct_model *quantized = NULL;
+    oct_status st = oct_scale_source_init(&scales, cli, m);
+    const oct_status st2 = oct_scheme_args_init(&scheme, cli, OCT_TARGET_OCTET);
+    st = st != OCT_OK ? st : st2;
+    if (st == OCT_OK)
+        st = oct_quantize_model(cli->ctx, m, &scales.amax, &scheme.scheme, &report, &quantized);
+    if (st == OCT_OK)
+        st = save(cli, quantized, true, scales.provenance.text, scales.preprocess);
+    if (st == OCT_OK)
+        st = oct_quant_report_print(cli, &report, oct_cli_str(cli, "output"));
+    oct_model_free(quantized);
+    oct_quant_report_deinit(&report);
+    oct_scheme_args_deinit(&scheme);
+    oct_scale_source_deinit(&scales);
+    return st;
+}
+
+static oct_status run(oct_cli *cli)
+{
+    const char *out = oct_cli_str(cli, "output");
+    oct_any_model m;
+    bool int8 = false;
+    OCT_TRY(oct_path_check_output(cli->ctx, out, cli->force));
+    oct_status st = oct_any_model_open(cli->ctx, cli->pos[0], &m);
+    if (st == OCT_OK)
+        st = decide(cli, &m, &int8);
+    if (st == OCT_OK)
+        st = has_scales(cli) ? build_from_scales(cli, m.model) : save(cli, m.model, int8, "{}", "");
+    if (st == OCT_OK)
+        oct_cli_summary(cli, "wrote %s (%s)", out, int8 ? "int8" : "fp32");
+    oct_any_model_close(&m);
+    return st;
+}
+
+const oct_cmd oct_cmd_build = {
+    .name = "build",
+    .summary = "build an engine file to run, bench and evaluate",
+    .examples = "  octet build model.onnx --stats statistics.h5 -o model.engine\n"
+                "  octet build model.onnx --cache calib.cache --precision int8 -o model.engine\n"
+                "  octet build model.qdq.onnx -o model.engine      a model quantized by any tool\n"
+                "  octet build model.onnx --precision fp32 -o model.fp32.engine\n",
+    .pos = positions,
+    .opts = options,
+    .shared = shared,
+    .run = run,
+    .rank = 55,
+};
