@@ -217,8 +217,8 @@ int oct_resize_taps(const oct_attr_resize *at, const oct_resize_axis *ax, int64_
                     float *weight)
 {
     const double x = source_of(at, ax, o);
-    if (at->coord == OCT_COORD_TF_CROP_AND_RESIZE && (x < 0 || x > (double)(ax->in - 1)))
-        return 0;
+    if (at->coord == OCT_COORD_TF_CROP_AND_RESIZE && !(x >= 0 && x <= (double)(ax->in - 1)))
+        return 0; /* also a region that is not a number */
     if (at->mode == OCT_RESIZE_NEAREST) {
         index[0] = clamp_index(nearest_index(at, x), ax->in);
         weight[0] = 1;

@@ -370,7 +370,10 @@ bool oct_ref_conv_accepts(const oct_op_desc *d, char *reason)
         return oct_ref_refuse(reason, "ref %s: strided residual", oct_op_name(d->op));
     if (w->layout != OCT_LAYOUT_ROW || !oct_tensor_desc_is_dense(w))
         return oct_ref_refuse(reason, "ref %s: weights are not row-major", oct_op_name(d->op));
-    return oct_ref_store_accepts(d, reason);
+    const oct_attr_window *at = d->attr;
+    const int64_t taps = oct_ref_product(&w->shape, 2, w->shape.n_dims);
+    return oct_ref_store_accepts(d, reason) &&
+           oct_ref_store_sum_fits(d, d->in[0].desc.shape.dim[1] / at->group * taps, reason);
 }
 
 static bool accepts_fused(const oct_op_desc *d, char *reason)

@@ -259,13 +259,13 @@ static bool accepts(const oct_op_desc *d, char *reason)
         if (!is_dense_row(i < d->n_in ? &d->in[i] : &d->out[i - d->n_in]))
             return oct_ref_refuse(reason, "ref %s: operands must be dense row-major", name);
     }
-    if (!oct_ref_store_accepts(d, reason))
+    matmul p;
+    matmul_init(&p, d);
+    if (!oct_ref_store_accepts(d, reason) || !oct_ref_store_sum_fits(d, p.k, reason))
         return false;
     if (oct_ref_is_q8(d->in[0].desc.dtype) && d->n_in > 2 && d->epilogue.residual != 2 &&
         d->in[2].desc.dtype == OCT_DT_F32) {
-        matmul p;
         size_t n = 0;
-        matmul_init(&p, d);
         if (!oct_shape_elems(&d->in[2].desc.shape, &n) || (int64_t)n != p.n ||
             (d->in[2].desc.shape.n_dims > 0 &&
              d->in[2].desc.shape.dim[d->in[2].desc.shape.n_dims - 1] != p.n))

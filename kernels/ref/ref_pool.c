@@ -296,6 +296,9 @@ static bool accepts(const oct_op_desc *d, char *reason)
         return true;
     if (q8 && is_max && y->desc.dtype == x->desc.dtype && same_quant(&x->quant, &y->quant))
         return true;
+    if (q8 && is_average &&
+        oct_ref_product(&x->desc.shape, 2, x->desc.shape.n_dims) > INT32_MAX / 255)
+        return oct_ref_refuse(reason, "ref %s: sums may leave s32", name);
     if (q8 && is_average && oct_ref_is_q8(y->desc.dtype) && x->quant.n == 1 && y->quant.n == 1)
         return true;
     return oct_ref_refuse(reason, "ref %s from %s to %s", name, oct_dtype_str(x->desc.dtype),

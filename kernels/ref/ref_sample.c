@@ -192,7 +192,7 @@ typedef struct roi_job {
  * corners counts, as ONNX defines it. */
 static float roi_value(const float *x, int64_t h, int64_t w, float py, float px, bool max_mode)
 {
-    if (py < -1 || py > (float)h || px < -1 || px > (float)w)
+    if (!(py >= -1 && py <= (float)h && px >= -1 && px <= (float)w)) /* also NaN */
         return 0;
     py = py < 0 ? 0 : py;
     px = px < 0 ? 0 : px;

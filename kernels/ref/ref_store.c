@@ -154,6 +154,31 @@ static bool is_f32_or_q8(const oct_operand *o)
     return o->desc.dtype == OCT_DT_F32 || (oct_ref_is_q8(o->desc.dtype) && o->quant.n == 1);
 }
 
+/* Largest |q - zero point| of an 8-bit operand. */
+static int64_t largest_step(const oct_operand *o)
+{
+    int64_t most = 0;
+    for (int32_t i = 0; i < o->quant.n; i++) {
+        const int64_t z = o->quant.q[i].zero_point;
+        const int64_t below = z - oct_ref_q8_min(o->desc.dtype);
+        const int64_t above = oct_ref_q8_max(o->desc.dtype) - z;
+        most = below > most ? below : most;
+        most = above > most ? above : most;
+    }
+    return most;
+}
+
+bool oct_ref_store_sum_fits(const oct_op_desc *d, int64_t k, char *reason)
+{
+    if (!oct_ref_is_q8(d->in[0].desc.dtype))
+        return true;
+    const int64_t product = largest_step(&d->in[0]) * largest_step(&d->in[1]);
+    if (product == 0 || k <= INT32_MAX / product)
+        return true;
+    return oct_ref_refuse(reason, "ref %s: sums of %lld products may leave s32", oct_op_name(d->op),
+                          (long long)k);
+}
+
 bool oct_ref_store_accepts(const oct_op_desc *d, char *reason)
 {
     const char *name = oct_op_name(d->op);

@@ -48,6 +48,8 @@ void oct_ref_store_block(const oct_ref_store *s, int64_t batch, const oct_ref_bl
 
 /* What the ops with an epilogue share of `accepts`: types of operands, activations, residual. */
 bool oct_ref_store_accepts(const oct_op_desc *d, char *reason);
+/* Whether a sum of `k` products of the 8-bit operands 0 and 1 always fits s32; true for f32. */
+bool oct_ref_store_sum_fits(const oct_op_desc *d, int64_t k, char *reason);
 
 #ifdef __cplusplus
 }

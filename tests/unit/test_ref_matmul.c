@@ -168,6 +168,26 @@ static void integer_gemm_follows_the_requantization_formula(void **state)
     op_result_free(ctx, &r);
 }
 
+static void sums_that_may_leave_s32_are_refused(void **state)
+{
+    (void)state;
+    enum { K = 40000 };
+    int8_t *a = oct_zalloc(ctx, K), *b = oct_zalloc(ctx, K);
+    const oct_qparams low = {1, -128}, middle = {1, 0}, y = {1, 0};
+    const oct_tensor in[] = {OP_TENSOR(S8, a, 1, K), OP_TENSOR(S8, b, K, 1)};
+    const oct_quant wide[] = {{&low, 1, 0}, {&low, 1, 0}},
+                    usual[] = {{&middle, 1, 0}, {&low, 1, 0}};
+    op_options opt = {.in_quant = wide, .out_quant = {&y, 1, 0}, .out_dtype = OCT_DT_S8};
+    op_result r;
+    assert_int_equal(op_run(ctx, OCT_OP_MATMUL, NULL, in, 2, 1, &opt, &r), OCT_ERR_UNSUPPORTED);
+    oct_error_clear(ctx);
+    opt.in_quant = usual;
+    assert_int_equal(op_run(ctx, OCT_OP_MATMUL, NULL, in, 2, 1, &opt, &r), OCT_OK);
+    op_result_free(ctx, &r);
+    oct_free(ctx, a);
+    oct_free(ctx, b);
+}
+
 static void einsum_by_hand(void **state)
 {
     (void)state;
@@ -218,6 +238,7 @@ int main(void)
         cmocka_unit_test(an_inner_size_of_zero_gives_zeros),
         cmocka_unit_test(matmul_integer_subtracts_zero_points_per_row_and_column),
         cmocka_unit_test(integer_gemm_follows_the_requantization_formula),
+        cmocka_unit_test(sums_that_may_leave_s32_are_refused),
         cmocka_unit_test(einsum_by_hand),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
