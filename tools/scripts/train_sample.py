@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-EPOCHS, BATCH, SEED = 30, 64, 7
+EPOCHS, BATCH, SEED = 10, 64, 7
 
 
 def plain():
