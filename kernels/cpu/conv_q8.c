@@ -79,10 +79,29 @@ static void list_pixel(const job *j, const lists *l, size_t slot, const oct_tap_
                      l->a + slot / op->rows * op->rows * op->taps + slot % op->rows, op->rows);
 }
 
+/* Pixel `p` of a 1x1 convolution without stride over dense tensors. */
+static void list_linear(const job *j, const lists *l, size_t slot, size_t p)
+{
+    const oct_q8_conv *op = j->op;
+    const size_t y = p * (size_t)op->win.y_axis[2];
+    oct_q8_place *place = &l->place[slot];
+    place->fix = 0;
+    place->inside = true;
+    place->out[0] = j->y[0] + y * op->out_bytes[0];
+    place->out[1] = j->y[1] ? j->y[1] + y * op->out_bytes[1] : NULL;
+    place->residual =
+        j->residual ? j->residual + p * (size_t)op->residual_axis[2] * op->residual_bytes : NULL;
+    l->a[slot] = j->x + p * (size_t)op->win.x_axis[2];
+}
+
 static void list_chunk(const job *j, const lists *l, size_t first, size_t n)
 {
     const size_t rows = j->op->rows, padded = (n + rows - 1) / rows * rows;
     oct_tap_cursor cur;
+    for (size_t i = 0; j->op->linear && i < padded; i++)
+        list_linear(j, l, i, first + (i < n ? i : n - 1));
+    if (j->op->linear)
+        return;
     oct_tap_seek(&j->op->win, first, &cur);
     for (size_t i = 0; i < padded; i++) {
         list_pixel(j, l, i, &cur);
@@ -181,6 +200,38 @@ static void panel_over_chunk(const job *j, const lists *l, size_t n, size_t grou
     }
 }
 
+#if defined(OCT_X86)
+static void vnni_chunk(const job *j, const lists *l, size_t n)
+{
+    const oct_q8_conv *op = j->op;
+    const size_t padded = oct_q8_padded_channels(op);
+    const int32_t *comp = op->lane_params;
+    oct_dw_vnni t = {.out = &op->finish.out[0],
+                     .taps = op->taps,
+                     .channels = (size_t)op->win.in_channels,
+                     .padded_channels = padded,
+                     .x_signed = op->x_signed,
+                     .w = op->weights->data,
+                     .comp = comp,
+                     .m = (const float *)(const void *)(comp + padded),
+                     .b = (const float *)(const void *)(comp + 2 * padded)};
+    for (size_t i = 0; i < n; i += op->rows) {
+        t.x = l->a + i * op->taps;
+        t.place = l->place + i;
+        t.pixels = oct_min_size(op->rows, n - i);
+        oct_dw_vnni_avx512(&t);
+    }
+}
+#else
+static void vnni_chunk(const job *j, const lists *l, size_t n)
+{
+    (void)j;
+    (void)l;
+    (void)n;
+    assert(0 && "planned on x86 only");
+}
+#endif
+
 static void depthwise_chunk(const job *j, const lists *l, size_t n)
 {
     const oct_q8_conv *op = j->op;
@@ -206,6 +257,10 @@ static void run_chunks(void *user, size_t lo, size_t hi, int worker)
         const size_t first = i / op->splits * op->chunk;
         const size_t n = oct_min_size(op->chunk, op->pixels - first);
         list_chunk(j, &l, first, n);
+        if (op->dw_vnni) {
+            vnni_chunk(j, &l, n);
+            continue;
+        }
         if (op->depthwise) {
             depthwise_chunk(j, &l, n);
             continue;
@@ -248,7 +303,10 @@ static bool query(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate
     if (!oct_q8_conv_plan(be, ctx, d, &op, reason))
         return false;
     snprintf(c->name, sizeof c->name, "cpu:%s:%s:%s", op.depthwise ? "depthwise" : "conv",
-             op.depthwise ? "q8" : kinds[op.kind], oct_cpu_isa_name(&be->isa));
+             op.dw_vnni     ? "vnni"
+             : op.depthwise ? "q8"
+                            : kinds[op.kind],
+             oct_cpu_isa_name(&be->isa));
     c->workspace_bytes = worker_bytes(&op) * (size_t)d->threads;
     return true;
 }

@@ -6,6 +6,7 @@
 #define OCT_KERNELS_CPU_CONV_Q8_INTERNAL_H
 
 #include "kernels/cpu/cpu_internal.h"
+#include "kernels/cpu/depthwise_q8.h"
 #include "kernels/cpu/gemm_q8.h"
 #include "kernels/cpu/taps.h"
 
@@ -39,6 +40,9 @@ typedef struct oct_q8_conv {
     int64_t residual_batch, residual_axis[3];
     int residual, x_zero, threads;
     bool depthwise, copies, x_signed;
+    bool linear;       /* output pixel i reads input pixel i, all at one distance */
+    bool dw_vnni;      /* depthwise_q8.h */
+    void *lane_params; /* its comp, m, b in lane order */
 } oct_q8_conv;
 
 /* Fills all but what is allocated. False with a reason. */
@@ -46,6 +50,7 @@ bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_co
                       char *reason);
 /* Packs weights, factors and padding; on failure the caller calls deinit. */
 oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op);
+size_t oct_q8_padded_channels(const oct_q8_conv *op);
 void oct_q8_conv_deinit(oct_cpu *be, oct_q8_conv *op);
 
 #endif /* OCT_KERNELS_CPU_CONV_Q8_INTERNAL_H */

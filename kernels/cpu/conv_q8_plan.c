@@ -148,6 +148,21 @@ static void choose(oct_q8_conv *op)
     op->lanes_copied = (op->taps * op->k * width + 3) / 4;
 }
 
+/* The fast depthwise form: weights that fit s8 and nothing after the sum but a scale and bounds. */
+static bool fits_dw_vnni(const oct_q8_conv *op, const oct_op_desc *d)
+{
+    const oct_act act = d->epilogue.act;
+    return op->depthwise && op->kernels->tile[OCT_Q8_U8S8] && weights_fit_s8(op) && d->n_out == 1 &&
+           is_8bit(d->out[0].desc.dtype) && d->epilogue.residual < 0 &&
+           (act == OCT_ACT_NONE || act == OCT_ACT_RELU || act == OCT_ACT_CLIP);
+}
+
+size_t oct_q8_padded_channels(const oct_q8_conv *op)
+{
+    const size_t c = (size_t)op->win.in_channels, block = OCT_DW_VNNI_CHANNELS;
+    return (c + block - 1) / block * block;
+}
+
 static void set_blocks(oct_q8_conv *op)
 {
     const size_t threads = (size_t)op->threads;
@@ -161,6 +176,26 @@ static void set_blocks(oct_q8_conv *op)
     op->splits = 1;
     if (!op->depthwise && (op->pixels + op->chunk - 1) / op->chunk < threads)
         op->splits = oct_min_size(threads, op->panels);
+}
+
+/* Pixels of a tensor at one distance, images included. */
+static bool evenly_spaced(const int64_t size[3], int64_t batch, const int64_t axis[3])
+{
+    return axis[1] == size[2] * axis[2] && (size[0] == 1 || axis[0] == size[1] * axis[1]) &&
+           batch == size[0] * size[1] * size[2] * axis[2];
+}
+
+static bool is_linear(const oct_q8_conv *op)
+{
+    const oct_cpu_window *c = &op->win;
+    for (int a = 0; a < 3; a++)
+        if (c->w.kernel[a] != 1 || c->w.stride[a] != 1 || c->w.pad_lo[a] != 0 ||
+            c->w.in[a] != c->w.out[a])
+            return false;
+    if (op->residual >= 0 && !evenly_spaced(c->w.out, op->residual_batch, op->residual_axis))
+        return false;
+    return evenly_spaced(c->w.in, c->x_batch, c->x_axis) &&
+           evenly_spaced(c->w.out, c->y_batch, c->y_axis);
 }
 
 bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op,
@@ -193,8 +228,12 @@ bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_co
     for (int i = 0; i < d->n_out; i++)
         op->out_bytes[i] = oct_dtype_bytes(d->out[i].desc.dtype);
     choose(op);
+    op->dw_vnni = fits_dw_vnni(op, d);
     set_blocks(op);
-    return others_fit(op, d, reason);
+    if (!others_fit(op, d, reason))
+        return false;
+    op->linear = is_linear(op);
+    return true;
 }
 
 /* ---- packing -------------------------------------------------------------------------------- */
@@ -234,9 +273,26 @@ static size_t lanes_of(const oct_q8_conv *op)
 
 static size_t packed_lanes(const oct_q8_conv *op)
 {
+    if (op->dw_vnni)
+        return (op->taps + 3) / 4 * oct_q8_padded_channels(op);
     if (op->depthwise)
         return op->taps * (size_t)op->win.in_channels;
     return (size_t)op->win.group * op->panels * op->kernels->panel * lanes_of(op);
+}
+
+/* [tap / 4][channel in lane order] of 4 s8. */
+static void pack_dw_vnni(const oct_q8_conv *op, uint32_t *out)
+{
+    for (size_t tap = 0; tap < op->taps; tap += 4)
+        for (size_t i = 0; i < oct_q8_padded_channels(op); i++) {
+            const size_t block = i / OCT_DW_VNNI_CHANNELS * OCT_DW_VNNI_CHANNELS;
+            const size_t c = block + oct_dw_vnni_channel(i % OCT_DW_VNNI_CHANNELS);
+            uint32_t bits = 0;
+            for (size_t t = tap; c < (size_t)op->win.in_channels && t < op->taps && t < tap + 4;
+                 t++)
+                bits |= (uint32_t)(uint8_t)weight_at(op, c, t, 0, 0) << 8 * (t - tap);
+            *out++ = bits;
+        }
 }
 
 static oct_status pack(void *user, oct_ctx *ctx, void *dst)
@@ -244,6 +300,10 @@ static oct_status pack(void *user, oct_ctx *ctx, void *dst)
     const oct_q8_conv *op = user;
     uint32_t *out = dst;
     (void)ctx;
+    if (op->dw_vnni) {
+        pack_dw_vnni(op, out);
+        return OCT_OK;
+    }
     if (op->depthwise) {
         for (size_t t = 0; t < op->taps; t++)
             for (size_t c = 0; c < (size_t)op->win.in_channels; c++)
@@ -266,13 +326,14 @@ static void set_comp(oct_q8_conv *op, const oct_op_desc *d)
     const bool has_bias =
         oct_operand_present(d, 2) && d->epilogue.residual != 2 && d->in[2].desc.dtype == OCT_DT_S32;
     const int32_t *bias = has_bias ? d->in[2].data : NULL;
-    const bool subtract = op->x_zero != 0 && (op->depthwise || op->kind != OCT_Q8_S16);
+    const bool subtract = op->depthwise || op->kind != OCT_Q8_S16;
+    const int32_t zero = op->x_zero + (op->dw_vnni && op->x_signed ? 128 : 0);
     for (size_t c = 0; c < (size_t)op->win.out_channels; c++) {
         uint32_t sum = 0;
-        for (size_t t = 0; subtract && t < op->taps; t++)
+        for (size_t t = 0; subtract && zero != 0 && t < op->taps; t++)
             for (size_t k = 0; k < op->k; k++)
                 sum += (uint32_t)weight_at(op, c / op->n, t, k, c % op->n);
-        op->comp[c] = (int32_t)((bias ? (uint32_t)bias[c] : 0) - (uint32_t)op->x_zero * sum);
+        op->comp[c] = (int32_t)((bias ? (uint32_t)bias[c] : 0) - (uint32_t)zero * sum);
     }
 }
 
@@ -294,6 +355,27 @@ static void set_factors(oct_q8_conv *op, const oct_op_desc *d)
     }
 }
 
+/* comp, m and b of the VNNI depthwise kernel. */
+static oct_status set_lane_params(oct_q8_conv *op, oct_ctx *ctx)
+{
+    const size_t padded = oct_q8_padded_channels(op), n = (size_t)op->win.in_channels;
+    int32_t *comp = oct_zalloc_array(ctx, 3 * padded, sizeof *comp);
+    op->lane_params = comp;
+    if (!comp)
+        return OCT_ERR_NOMEM;
+    float *m = (float *)(void *)(comp + padded), *b = m + padded;
+    for (size_t i = 0; i < padded; i++) {
+        const size_t block = i / OCT_DW_VNNI_CHANNELS * OCT_DW_VNNI_CHANNELS;
+        const size_t c = block + oct_dw_vnni_channel(i % OCT_DW_VNNI_CHANNELS);
+        if (c >= n)
+            continue;
+        comp[i] = op->comp[c];
+        m[i] = op->finish.out[0].m[c];
+        b[i] = op->finish.out[0].b[c];
+    }
+    return OCT_OK;
+}
+
 oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op)
 {
     const size_t n = (size_t)op->win.out_channels, c = (size_t)op->win.in_channels;
@@ -309,10 +391,12 @@ oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct
     set_comp(op, d);
     set_factors(op, d);
     op->finish.comp = op->comp;
+    if (op->dw_vnni)
+        OCT_TRY(set_lane_params(op, ctx));
     const uint64_t format = (uint64_t)op->taps << 40 | (uint64_t)op->win.group << 16 |
-                            (uint64_t)op->kernels->panel << 8 | (uint64_t)op->copies << 5 |
-                            (uint64_t)op->kind << 3 | (op->source.k_step == 1) * 4u |
-                            op->win.transposed * 2u;
+                            (uint64_t)op->kernels->panel << 8 | (uint64_t)op->dw_vnni << 6 |
+                            (uint64_t)op->copies << 5 | (uint64_t)op->kind << 3 |
+                            (op->source.k_step == 1) * 4u | op->win.transposed * 2u;
     return oct_pack_get(be->packs, ctx, d->in[1].const_key, format,
                         packed_lanes(op) * sizeof(uint32_t), pack, op, &op->weights);
 }
@@ -323,5 +407,6 @@ void oct_q8_conv_deinit(oct_cpu *be, oct_q8_conv *op)
     oct_free(be->ctx, op->comp);
     oct_free(be->ctx, op->factors);
     oct_free(be->ctx, op->delta);
+    oct_free(be->ctx, op->lane_params);
     oct_free(be->ctx, (void *)op->padding);
 }

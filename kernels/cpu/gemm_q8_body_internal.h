@@ -184,22 +184,28 @@ static void depthwise(const oct_q8_dw_tile *t)
     }
 }
 
+#if defined(__AVX512VNNI__)
 static int32_t sum_s8(const void *x, size_t n)
 {
     const int8_t *p = x;
-    int32_t lane[VW], total = 0;
+    const vi ones = _mm512_set1_epi8(1);
     vi s = vi_set(0);
-#if defined(__AVX512VNNI__)
     for (; n >= 64; n -= 64, p += 64)
-        s = _mm512_dpbusd_epi32(s, _mm512_set1_epi8(1), _mm512_loadu_si512(p));
-#endif
-    for (size_t i = 0; i < n; i += VW)
-        s = vi_add(s, vi_load_s8(p + i, n - i < VW ? n - i : VW));
-    vi_store_n(lane, VW, s);
-    for (int i = 0; i < VW; i++)
-        total += lane[i];
+        s = _mm512_dpbusd_epi32(s, ones, _mm512_loadu_si512(p));
+    if (n > 0)
+        s = _mm512_dpbusd_epi32(s, ones, _mm512_maskz_loadu_epi8((1ull << n) - 1, p));
+    return _mm512_reduce_add_epi32(s);
+}
+#else
+static int32_t sum_s8(const void *x, size_t n)
+{
+    const int8_t *p = x;
+    int32_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += p[i];
     return total;
 }
+#endif
 
 extern const oct_q8_kernels SIMD_NAME(oct_q8);
 const oct_q8_kernels SIMD_NAME(oct_q8) = {QR, QV *VW, {[OCT_Q8_S16] = tile_s16}, depthwise, sum_s8};
