@@ -13,19 +13,19 @@ static const struct {
     const char *name;
     oct_cpu_isa limit;
 } limits[] = {
-    {"SSE41", {OCT_ISA_PORTABLE, false, false}},
-    {"AVX", {OCT_ISA_PORTABLE, false, false}},
-    {"AVX2", {OCT_ISA_AVX2, false, false}},
-    {"AVX2_VNNI", {OCT_ISA_AVX2, false, true}},
-    {"AVX2_VNNI_2", {OCT_ISA_AVX2, false, true}},
-    {"AVX512_MIC", {OCT_ISA_AVX2, false, false}},
-    {"AVX512_MIC_4OPS", {OCT_ISA_AVX2, false, false}},
-    {"AVX512_CORE", {OCT_ISA_AVX512, false, false}},
+    {"SSE41", {OCT_ISA_PORTABLE, false, false, false}},
+    {"AVX", {OCT_ISA_PORTABLE, false, false, false}},
+    {"AVX2", {OCT_ISA_AVX2, false, false, false}},
+    {"AVX2_VNNI", {OCT_ISA_AVX2, false, true, false}},
+    {"AVX2_VNNI_2", {OCT_ISA_AVX2, false, true, false}},
+    {"AVX512_MIC", {OCT_ISA_AVX2, false, false, false}},
+    {"AVX512_MIC_4OPS", {OCT_ISA_AVX2, false, false, false}},
+    {"AVX512_CORE", {OCT_ISA_AVX512, false, false, false}},
 };
 
 static oct_cpu_isa environment_limit(void)
 {
-    const oct_cpu_isa all = {OCT_ISA_AVX512, true, true};
+    const oct_cpu_isa all = {OCT_ISA_AVX512, true, true, true};
     const char *text = getenv("ONEDNN_MAX_CPU_ISA");
     if (!text)
         text = getenv("DNNL_MAX_CPU_ISA"); /* its older name */
@@ -38,7 +38,7 @@ static oct_cpu_isa environment_limit(void)
 
 static oct_cpu_isa processor(void)
 {
-    oct_cpu_isa c = {OCT_ISA_PORTABLE, false, false};
+    oct_cpu_isa c = {OCT_ISA_PORTABLE, false, false, false};
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         return c;
@@ -47,6 +47,7 @@ static oct_cpu_isa processor(void)
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
         c.isa = OCT_ISA_AVX512;
         c.avx512_vnni = __builtin_cpu_supports("avx512vnni");
+        c.avx512_vbmi = __builtin_cpu_supports("avx512vbmi");
     }
     return c;
 }
@@ -57,6 +58,7 @@ oct_cpu_isa oct_cpu_isa_detect(void)
     oct_cpu_isa c;
     c.isa = have.isa < allow.isa ? have.isa : allow.isa;
     c.avx512_vnni = have.avx512_vnni && allow.avx512_vnni && c.isa == OCT_ISA_AVX512;
+    c.avx512_vbmi = have.avx512_vbmi && allow.avx512_vbmi && c.isa == OCT_ISA_AVX512;
     c.avx_vnni = have.avx_vnni && allow.avx_vnni && c.isa >= OCT_ISA_AVX2;
     return c;
 }
@@ -65,7 +67,7 @@ oct_cpu_isa oct_cpu_isa_detect(void)
 
 oct_cpu_isa oct_cpu_isa_detect(void)
 {
-    const oct_cpu_isa c = {OCT_ISA_PORTABLE, false, false};
+    const oct_cpu_isa c = {OCT_ISA_PORTABLE, false, false, false};
     return c;
 }
 

@@ -23,6 +23,7 @@ typedef struct oct_cpu_isa {
     oct_isa isa;
     bool avx512_vnni; /* exact u8 x s8 dot products at 512 bits */
     bool avx_vnni;    /* the same at 256 bits */
+    bool avx512_vbmi; /* byte permutations */
 } oct_cpu_isa;
 
 oct_cpu_isa oct_cpu_isa_detect(void);

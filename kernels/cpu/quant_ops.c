@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/cpu_internal.h"
 #include "kernels/cpu/quant_vec.h"
+#include "kernels/cpu/table_vbmi.h"
 #include "kernels/ref/ref_loop.h"
 
 static bool is_8bit(oct_dtype dt)
@@ -32,6 +33,7 @@ typedef struct linear_op {
     bool quantizes;
     oct_dtype stored, zero_type; /* zero_type NONE: 0 */
     size_t n;
+    bool vbmi;
     int threads;
 } linear_op;
 
@@ -110,6 +112,12 @@ static void table_range(void *user, size_t lo, size_t hi, int worker)
     const uint8_t *x = (const uint8_t *)j->x;
     uint8_t *y = (uint8_t *)j->y;
     (void)worker;
+#if defined(OCT_X86)
+    if (j->op->vbmi) {
+        oct_table_vbmi_avx512(x + lo, j->table, y + lo, hi - lo);
+        return;
+    }
+#endif
     for (size_t i = lo; i < hi; i++)
         y[i] = j->table[x[i]];
 }
@@ -144,6 +152,7 @@ static oct_status table_prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d,
     if (!op)
         return OCT_ERR_NOMEM;
     op->base.run = table_run;
+    op->vbmi = be->isa.avx512_vbmi;
     op->n = oct_cpu_elems(&d->in[0]);
     op->threads = d->threads;
     *out = &op->base;

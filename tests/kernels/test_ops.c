@@ -263,6 +263,21 @@ static void reorders_agree_with_ref(void **state)
     kc_totals("reorder");
 }
 
+static void tables_agree_with_ref(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        kcase k;
+        kc_begin(&k, OCT_OP_TABLE, NULL);
+        k.layout = OCT_LAYOUT_CHANNELS_LAST;
+        kc_in(&k, i % 2 ? OCT_DT_S8 : OCT_DT_U8, kc_shape(3, 1, sizes[i], 3), KC_INTS);
+        kc_const(kc_in(&k, OCT_DT_U8, kc_shape(1, 256), KC_INTS));
+        kc_out(&k, OCT_DT_U8);
+        kc_check(&k, 0);
+    }
+    kc_totals("table");
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -289,6 +304,7 @@ int main(void)
         cmocka_unit_test(quantizing_agrees_with_ref),
         cmocka_unit_test(transposes_agree_with_ref),
         cmocka_unit_test(reorders_agree_with_ref),
+        cmocka_unit_test(tables_agree_with_ref),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
