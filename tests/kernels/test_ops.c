@@ -278,6 +278,48 @@ static void tables_agree_with_ref(void **state)
     kc_totals("table");
 }
 
+static void softmax_agrees_with_ref(void **state)
+{
+    static const oct_op ops[] = {OCT_OP_SOFTMAX, OCT_OP_LOG_SOFTMAX};
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes) * 8; i++) {
+        const int n = sizes[i / 8];
+        oct_attr_axis at;
+        memset(&at, 0, sizeof at);
+        oct_op_attr_defaults(ops[i % 2], &at);
+        at.axis = i % 4 < 2 ? -1 : 1;
+        at.flatten_2d = i % 8 >= 6;
+        kcase k;
+        kc_begin(&k, ops[i % 2], &at);
+        k.layout = OCT_LAYOUT_CHANNELS_LAST;
+        kc_in_f32(&k, n > 1000 ? kc_shape(3, 1, 3, n) : kc_shape(3, 2, n, n), KC_NORMAL);
+        kc_out(&k, OCT_DT_F32);
+        kc_check(&k, 2e-6);
+    }
+    kc_totals("softmax");
+}
+
+static void layer_norm_agrees_with_ref(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < COUNT(sizes); i++)
+        for (int bias = 0; bias < 2; bias++) {
+            oct_attr_norm at;
+            memset(&at, 0, sizeof at);
+            oct_op_attr_defaults(OCT_OP_LAYER_NORM, &at);
+            at.axis = -1;
+            kcase k;
+            kc_begin(&k, OCT_OP_LAYER_NORM, &at);
+            kc_in_f32(&k, kc_shape(3, 1, 3, sizes[i]), KC_NORMAL);
+            kc_const(kc_in_f32(&k, kc_shape(1, sizes[i]), KC_POSITIVE));
+            if (bias)
+                kc_const(kc_in_f32(&k, kc_shape(1, sizes[i]), KC_NORMAL));
+            kc_out(&k, OCT_DT_F32);
+            kc_check(&k, 2e-6);
+        }
+    kc_totals("layer norm");
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -305,6 +347,8 @@ int main(void)
         cmocka_unit_test(transposes_agree_with_ref),
         cmocka_unit_test(reorders_agree_with_ref),
         cmocka_unit_test(tables_agree_with_ref),
+        cmocka_unit_test(softmax_agrees_with_ref),
+        cmocka_unit_test(layer_norm_agrees_with_ref),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
