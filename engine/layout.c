@@ -94,6 +94,13 @@ static bool is_view(oct_op op)
            op == OCT_OP_DROPOUT;
 }
 
+/* Copies of elements by strides; a backend that wants them row-major is not worth two
+ * reorders of everything around them. */
+static bool is_strided_copy(oct_op op)
+{
+    return op == OCT_OP_CONCAT || op == OCT_OP_PAD;
+}
+
 oct_layout oct_layout_in(oct_backend *be, const oct_graph *g, const oct_node *n)
 {
     const int rank = n->n_in > 0 ? rank_of(g, n->in[0]) : -1;
@@ -118,6 +125,8 @@ oct_layout oct_layout_in(oct_backend *be, const oct_graph *g, const oct_node *n)
     }
     if (is_view(n->op))
         return had;
+    if (is_strided_copy(n->op))
+        return layout_of_inputs(g, n);
     switch (be->vt->layout_wish(be, n->op, n->attr, rank)) {
     case OCT_WISH_CHANNELS_LAST:
         return OCT_LAYOUT_CHANNELS_LAST;

@@ -5,7 +5,8 @@
  * Reorder node stands in the graph and none is made twice.
  *
  *     backend wishes channels-last  Conv, pools, Resize ...: channels-last
- *     backend takes any             as most of its full-rank inputs lie already
+ *     backend takes any, Concat,    channels-last when one of its full-rank inputs is
+ *     Pad
  *     Reshape and its kind          channels-last only while axes 0 and 1 stay what they are
  *     Transpose to NHWC             reads channels-last and writes row-major for nothing
  *     everything else               row-major

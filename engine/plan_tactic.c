@@ -228,6 +228,21 @@ static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
     return be->vt->prepare(be, b->ctx, d, c, &s->op);
 }
 
+/* Writing into a slice of a Concat saves a copy, but not when it costs the good kernel: the
+ * first candidate must be the one that a dense result would get. */
+static bool slice_costs_tactic(oct_planner *b, oct_backend *be, const oct_op_desc *d,
+                               oct_operand *out, const char *tactic)
+{
+    oct_candidate dense;
+    char reason[OCT_REASON_BYTES];
+    memset(&dense, 0, sizeof dense);
+    const oct_tensor_desc strided = out->desc;
+    out->desc = oct_tensor_desc_make(strided.dtype, strided.shape, strided.layout);
+    const int n = be->vt->enumerate(be, b->ctx, d, &dense, 1, reason);
+    out->desc = strided;
+    return n > 0 && strcmp(dense.name, tactic) != 0;
+}
+
 oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
                            const oct_tactic_request *r, bool *taken, char *reason)
 {
@@ -250,7 +265,11 @@ oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
     oct_candidate list[MAX_CANDIDATES];
     const int cap = b->engine->tune ? MAX_CANDIDATES : 1;
     memset(list, 0, sizeof list);
-    const int n = be->vt->enumerate(be, b->ctx, &d, list, cap, reason);
+    int n = be->vt->enumerate(be, b->ctx, &d, list, cap, reason);
+    if (n > 0 && id != OCT_NONE && r->n_out == 1 &&
+        !oct_tensor_desc_is_dense(&operand[r->n_in].desc) &&
+        slice_costs_tactic(b, be, &d, &operand[r->n_in], list[0].name))
+        n = 0;
     oct_status st = OCT_OK;
     int choice = 0;
     if (n > 0)
