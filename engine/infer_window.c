@@ -51,6 +51,25 @@ static oct_status check_bias(oct_ctx *ctx, const oct_infer_args *a, int i, int64
     return OCT_OK;
 }
 
+static bool kernel_is_known(const oct_attr_window *at, const oct_shape *w)
+{
+    for (int k = 2; k < w->n_dims && at->n_kernel == 0; k++)
+        if (w->dim[k] < 0)
+            return false;
+    return w->n_dims >= 0;
+}
+
+/* Computed weights of unknown size: batch and channels are all that is certain. */
+static oct_status infer_unknown_window(const oct_infer_args *a, oct_dtype dt, int64_t channels)
+{
+    oct_shape s = a->in[0].desc.shape;
+    s.dim[1] = channels >= 0 ? channels : oct_infer_symbol(a);
+    for (int k = 2; k < s.n_dims; k++)
+        s.dim[k] = oct_infer_symbol(a);
+    oct_infer_set(a, 0, dt, &s);
+    return OCT_OK;
+}
+
 /* `wi`, `bi`: input numbers of weights and bias. */
 static oct_status infer_conv_as(oct_ctx *ctx, const oct_infer_args *a, int wi, int bi, oct_dtype dt)
 {
@@ -63,12 +82,14 @@ static oct_status infer_conv_as(oct_ctx *ctx, const oct_infer_args *a, int wi, i
         oct_infer_set_unknown(a, 0, dt);
         return OCT_OK;
     }
-    if (w->n_dims < 0)
-        return oct_fail(ctx, OCT_ERR_UNSUPPORTED, "weights: rank is not known");
     OCT_TRY(oct_infer_check_rank(ctx, a, 0, "input", 3, OCT_MAX_SPATIAL + 2));
+    if (w->n_dims < 0)
+        return infer_unknown_window(a, dt, -1);
     OCT_TRY(oct_infer_check_rank(ctx, a, wi, "weights", x->n_dims, x->n_dims));
     OCT_TRY(check_channels(ctx, transposed, at->group, x, w, &channels));
     OCT_TRY(check_bias(ctx, a, bi, channels));
+    if (!kernel_is_known(at, w))
+        return infer_unknown_window(a, dt, channels);
     OCT_TRY(oct_window_resolve(ctx, a->op, at, x, w, &win));
     return set_window_shape(a, 0, dt, channels, &win);
 }
