@@ -151,9 +151,9 @@ void cli_help_program(const oct_cmd *const *table, oct_strbuf *b)
     oct_strbuf_add(b, "octet " OCT_VERSION
                       " - INT8 calibration and quantization for neural networks\n\n"
                       "Examples:\n"
-                      "  octet auto model.onnx photos/ --preset imagenet -o out/\n"
+                      "  octet inspect model.onnx\n"
                       "  octet calibrate model.onnx photos/ --preset imagenet -o stats.h5\n"
-                      "  octet inspect model.onnx\n\n"
+                      "  octet scales stats.h5 --method entropy --cache model.cache\n\n"
                       "Commands:\n");
     list_commands(table, b);
     oct_strbuf_add(b, "\n'octet COMMAND --help' explains one of them. Exit codes:\n  ");
