@@ -25,6 +25,11 @@ oct_status oct_api_scales_wrap(oct_ctx *ctx, oct_ranges *r, octet_scales **out)
     return OCT_OK;
 }
 
+const oct_ranges *oct_api_scales_ranges(const struct octet_scales *scales)
+{
+    return scales->ranges;
+}
+
 octet_status octet_scales_new(octet_ctx *ctx, octet_scales **out)
 {
     oct_ranges *r;

@@ -130,6 +130,10 @@ OCT_MUST_CHECK oct_status oct_ranges_write(oct_ctx *ctx, const oct_ranges *r, oc
 /* "8.6.1" -> 8601, "10.16.1" -> 101601 (major * 1000, from 10 on * 10000); "8601" as it is. */
 OCT_MUST_CHECK oct_status oct_trt_version_parse(oct_ctx *ctx, const char *text, unsigned *out);
 
+/* What a handle of the public API holds; borrowed. */
+struct octet_scales;
+const oct_ranges *oct_api_scales_ranges(const struct octet_scales *scales);
+
 #ifdef __cplusplus
 }
 #endif

@@ -306,9 +306,42 @@ OCTET_API OCTET_MUST_CHECK octet_status octet_scales_find(const octet_scales *sc
                                                           const char *name, float *scale);
 OCTET_API void octet_scales_free(octet_scales *scales); /* NULL is allowed */
 
-/* ---- quantization (quant/api_quant.c) --------------------------------------------------- */
+/* ---- quantization and engine files (quant/api_quant.c) ---------------------------------- */
 
-/* ---- engines (engine/api_engine.c) ------------------------------------------------------ */
+typedef enum octet_target {
+    OCTET_TARGET_OCTET = 0, /* our engine */
+    OCTET_TARGET_TRT = 1,   /* TensorRT 10 and 11 */
+    OCTET_TARGET_ORT = 2    /* ONNX Runtime, OpenVINO */
+} octet_target;
+
+typedef struct octet_quantize_options {
+    size_t struct_size;
+    octet_target target; /* octet_quantize(); octet_build() always makes ours */
+    int mse_weights;     /* weight scales of least squared error instead of max-abs */
+    int per_tensor_weights;
+    int allow_missing;          /* nodes whose input has no scale stay in floating point */
+    int skip_first, skip_last;  /* first / last weighted op stays in floating point */
+    const char *const *include; /* only these nodes: name, "op:Conv" or "re:REGEX" */
+    size_t n_include;
+    const char *const *exclude;
+    size_t n_exclude;
+    int weights_int8;  /* octet_quantize(): store INT8 weights */
+    int external_data; /* octet_quantize(): large tensors into PATH.data */
+    int force;         /* replace an existing file */
+} octet_quantize_options;
+
+/* Reads the ONNX file `model_path` and writes it with Q/DQ pairs to `out_path`. OCTET_ERR_RANGE
+ * when a needed tensor has no scale (unless allow_missing). */
+OCTET_API OCTET_MUST_CHECK octet_status octet_quantize(octet_ctx *ctx, const char *model_path,
+                                                       const octet_scales *scales,
+                                                       const octet_quantize_options *options,
+                                                       const char *out_path);
+/* Writes an engine file, to be opened with octet_model_open(): INT8 from `scales`, or, with NULL
+ * scales, what the model says (FP32, or its own Q/DQ). */
+OCTET_API OCTET_MUST_CHECK octet_status octet_build(octet_ctx *ctx, const char *model_path,
+                                                    const octet_scales *scales,
+                                                    const octet_quantize_options *options,
+                                                    const char *out_path);
 
 #ifdef __cplusplus
 }

@@ -54,16 +54,15 @@ static oct_tiny_onnx value_info(const char *name)
     return info;
 }
 
-oct_tiny_onnx oct_tiny_onnx_unary(const char *op)
+/* Graph and opset around `node`; `constant` may be NULL. */
+static oct_tiny_onnx model_around(const oct_tiny_onnx *node, const oct_tiny_onnx *constant)
 {
-    oct_tiny_onnx node = {.n = 0}, graph = {.n = 0}, opset = {.n = 0}, model = {.n = 0};
+    oct_tiny_onnx graph = {.n = 0}, opset = {.n = 0}, model = {.n = 0};
     const oct_tiny_onnx x = value_info("x"), y = value_info("y");
-    put_text(&node, 1, "x");
-    put_text(&node, 2, "y");
-    put_text(&node, 3, "the_node");
-    put_text(&node, 4, op);
-    put_sub(&graph, 1, &node);
+    put_sub(&graph, 1, node);
     put_text(&graph, 2, "g");
+    if (constant)
+        put_sub(&graph, 5, constant);
     put_sub(&graph, 11, &x);
     put_sub(&graph, 12, &y);
     put_int(&opset, 2, 17);
@@ -71,4 +70,30 @@ oct_tiny_onnx oct_tiny_onnx_unary(const char *op)
     put_sub(&model, 7, &graph);
     put_sub(&model, 8, &opset);
     return model;
+}
+
+oct_tiny_onnx oct_tiny_onnx_unary(const char *op)
+{
+    oct_tiny_onnx node = {.n = 0};
+    put_text(&node, 1, "x");
+    put_text(&node, 2, "y");
+    put_text(&node, 3, "the_node");
+    put_text(&node, 4, op);
+    return model_around(&node, NULL);
+}
+
+oct_tiny_onnx oct_tiny_onnx_matmul(const float w[16])
+{
+    oct_tiny_onnx node = {.n = 0}, constant = {.n = 0};
+    put_text(&node, 1, "x");
+    put_text(&node, 1, "w");
+    put_text(&node, 2, "y");
+    put_text(&node, 3, "the_node");
+    put_text(&node, 4, "MatMul");
+    put_int(&constant, 1, 4);
+    put_int(&constant, 1, 4);
+    put_int(&constant, 2, 1);
+    put_text(&constant, 8, "w");
+    put_bytes(&constant, 9, w, 16 * sizeof *w);
+    return model_around(&node, &constant);
 }

@@ -14,5 +14,7 @@ typedef struct oct_tiny_onnx {
 
 /* y = op(x), x and y: float [N, 4], opset 17; the node is named "the_node". */
 oct_tiny_onnx oct_tiny_onnx_unary(const char *op);
+/* y = MatMul(x, w), x and y: float [N, 4], w: 4 x 4 row-major, opset 17. */
+oct_tiny_onnx oct_tiny_onnx_matmul(const float w[16]);
 
 #endif /* OCT_TESTS_TINY_ONNX_H */

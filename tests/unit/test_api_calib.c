@@ -228,6 +228,62 @@ static void bad_batches_stop_with_a_reason(void **state)
     assert_null(s);
 }
 
+/* Runs the model file at `path` on 2 x 4 numbers. */
+static void run_file(const char *path, float *x, float y[8])
+{
+    octet_model *m = NULL;
+    octet_tensor out;
+    const octet_tensor in = {OCTET_DTYPE_F32, 2, {2, 4}, x};
+    if (octet_model_open(ctx, path, NULL, &m) != OCTET_OK)
+        fail_msg("%s", octet_error_text(ctx));
+    assert_int_equal(octet_model_run(m, &in, 1, &out, 1), OCTET_OK);
+    memcpy(y, out.data, 8 * sizeof *y);
+    octet_model_close(m);
+}
+
+/* From float model and scales to a Q/DQ file and an engine: both compute what DESIGN 3 says. */
+static void a_model_is_quantized_built_and_run(void **state)
+{
+    const float w[16] = {1, 2, 3, 4, -1, 0.5f, 0, 127, 2, -2, 1, 1, 0.25f, 0, -3, 8};
+    float x[8] = {0.1f, -0.2f, 0.3f, 1.27f, 0, 0.635f, -1.27f, 5}, y[8], z[8];
+    const oct_tiny_onnx onnx = oct_tiny_onnx_matmul(w);
+    octet_scales *scales = NULL;
+    FILE *f = fopen(in_folder("mm.onnx"), "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(onnx.data, 1, onnx.n, f), onnx.n);
+    fclose(f);
+    assert_int_equal(octet_scales_new(ctx, &scales), OCTET_OK);
+    assert_int_not_equal(octet_build(ctx, in_folder("mm.onnx"), scales, NULL, in_folder("no")),
+                         OCTET_OK); /* no scale for x */
+    octet_error_clear(ctx);
+    assert_int_equal(octet_scales_add(scales, "x", 0.01f), OCTET_OK);
+    if (octet_quantize(ctx, in_folder("mm.onnx"), scales, NULL, in_folder("q.onnx")) != OCTET_OK)
+        fail_msg("%s", octet_error_text(ctx));
+    assert_int_equal(octet_build(ctx, in_folder("mm.onnx"), scales, NULL, in_folder("q.engine")),
+                     OCTET_OK);
+    assert_int_equal(octet_build(ctx, in_folder("mm.onnx"), scales, NULL, in_folder("q.engine")),
+                     OCTET_ERR_USAGE); /* it is there */
+    octet_error_clear(ctx);
+    run_file(in_folder("q.onnx"), x, y);
+    run_file(in_folder("q.engine"), x, z);
+    for (int i = 0; i < 8; i++) {
+        double want = 0, size = 0;
+        for (int k = 0; k < 4; k++) {
+            const float *column = w + i % 4;
+            float amax = 0;
+            for (int r = 0; r < 4; r++)
+                amax = fmaxf(amax, fabsf(column[r * 4]));
+            const double s_w = amax / 127;
+            const double q = fmin(fmax(rint(x[i / 4 * 4 + k] / 0.01f), -128), 127);
+            want += q * 0.01 * rint(column[k * 4] / s_w) * s_w;
+            size += fabs(q * 0.01 * column[k * 4]);
+        }
+        assert_true(fabs(y[i] - want) <= 1e-5 * size + 1e-6);
+        assert_true(fabs(z[i] - want) <= 1e-5 * size + 1e-6);
+    }
+    octet_scales_free(scales);
+}
+
 #define with_model(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -238,6 +294,7 @@ int main(void)
         with_model(scales_go_through_every_cache_format),
         with_model(a_cache_of_own_scales_names_its_version),
         with_model(bad_batches_stop_with_a_reason),
+        with_model(a_model_is_quantized_built_and_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
