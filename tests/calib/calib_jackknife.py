@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# labels: slow
+"""The predicted spread of a scale against the real one.
+
+Ten random splits of cifar10/calibration into two halves of 260 images: 20 random halves. The two
+halves of a split share no image, so the mean of (ln a - ln b)^2 / 2 over the splits is the
+variance of ln amax at 260 images; the prediction is the mean jackknife SE of the halves.
+"""
+import random
+
+import numpy as np
+
+from common import DATA, SCRATCH, calibrate, check, need, scales
+
+METHODS = ["mse", "percentile", "minmax", "entropy"]
+need(DATA / "models/resnet20_cifar10.onnx", DATA / "cifar10/calibration")
+images = sorted((DATA / "cifar10/calibration").rglob("*.jp*g"))
+rng = random.Random(5)
+
+
+def half(files):
+    (SCRATCH / "list.txt").write_text("".join(f"{f.resolve()}\n" for f in files))
+    calibrate(DATA / "models/resnet20_cifar10.onnx", SCRATCH / "list.txt", SCRATCH / "h.h5",
+              "--preset", "cifar10", "--labels", "none")
+    import json
+    from common import octet
+    text = octet("scales", SCRATCH / "h.h5", "--method", ",".join(METHODS), "--spread", "--json",
+                 "-q")
+    return {(t["name"], m): (np.log(r["amax"]), r["spread_percent"] / 200)
+            for t in json.loads(text)["tensors"] for m, r in t["methods"].items()}
+
+
+splits = []
+for _ in range(10):
+    rng.shuffle(images)
+    splits.append((half(images[:260]), half(images[260:])))
+
+for method in ["percentile:99.99" if m == "percentile" else m for m in METHODS]:
+    keys = [k for k in splits[0][0] if k[1] == method]
+    inside, ratios = 0, []
+    for key in keys:
+        real = np.sqrt(np.mean([(a[key][0] - b[key][0]) ** 2 / 2 for a, b in splits]))
+        said = np.mean([h[key][1] for s in splits for h in s])
+        if real < 1e-4 and said < 1e-4:
+            inside += 1
+            continue
+        ratios.append(said / max(real, 1e-12))
+        inside += 0.5 <= ratios[-1] <= 2
+    part = 100 * inside / len(keys)
+    text = (f"{method}: predicted/true spread median {np.median(ratios):.2f}, within a factor of 2 "
+            f"for {part:.0f} % of {len(keys)} tensors")
+    if method == "mse":
+        check(part >= 90, text)
+    else:
+        print("      " + text)
