@@ -74,7 +74,7 @@ static void list_pixel(const job *j, const lists *l, size_t slot, const oct_tap_
     if (j->residual)
         l->residual[slot] = j->residual + oct_tap_place(cur, op->residual_batch, op->residual_axis);
     oct_tap_list(c, cur, j->x, sizeof(float), op->zeros, op->delta,
-                 l->a + slot / rows * rows * taps + slot % rows, rows);
+                 l->a + slot / rows * rows * taps + slot % rows, rows, 1);
 }
 
 /* Lists `n` pixels from number `first` of all images; fills the last tile with repeats. */

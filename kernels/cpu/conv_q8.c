@@ -74,9 +74,9 @@ static void list_pixel(const job *j, const lists *l, size_t slot, const oct_tap_
                       ? j->residual + oct_tap_place(cur, op->residual_batch, op->residual_axis) *
                                           (int64_t)op->residual_bytes
                       : NULL;
-    p->inside =
-        oct_tap_list(c, cur, j->x, 1, op->padding, op->delta,
-                     l->a + slot / op->rows * op->rows * op->taps + slot % op->rows, op->rows);
+    p->inside = oct_tap_list(c, cur, j->x, 1, op->padding, op->delta,
+                             l->a + slot / op->rows * op->rows * op->taps + slot % op->rows,
+                             op->rows, op->copies ? op->run : 1);
 }
 
 /* Pixel `p` of a 1x1 convolution without stride over dense tensors. */
@@ -123,13 +123,24 @@ static void widen(const oct_q8_conv *op, const uint8_t *x, size_t n, int16_t *ou
             out[i] = (int16_t)(x[i] - zero);
 }
 
-/* memcpy() of a length known to be small: a call costs more than these moves. */
+/* memcpy() of a length known to be small: a call costs more than these moves, the last of which
+ * overlaps the one before. */
 static inline void copy_bytes(uint8_t *dst, const uint8_t *src, size_t n)
 {
-    for (; n >= 8; n -= 8, dst += 8, src += 8)
+    if (n >= 16) {
+        for (size_t i = 0; i + 16 <= n; i += 16)
+            memcpy(dst + i, src + i, 16);
+        memcpy(dst + n - 16, src + n - 16, 16);
+    } else if (n >= 8) {
         memcpy(dst, src, 8);
-    for (; n > 0; n--)
-        *dst++ = *src++;
+        memcpy(dst + n - 8, src + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(dst, src, 4);
+        memcpy(dst + n - 4, src + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            dst[i] = src[i];
+    }
 }
 
 static void copy_row(const oct_q8_conv *op, const void *const *a, size_t offset, bool inside,

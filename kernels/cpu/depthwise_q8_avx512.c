@@ -54,7 +54,8 @@ SIMD_INLINE void store_pixel(const oct_dw_vnni *t, const vec sum[4], size_t c, _
     _mm512_mask_storeu_epi8(y + c, mask, bytes);
 }
 
-SIMD_INLINE void block(const oct_dw_vnni *t, size_t p, size_t c, __mmask64 mask, vec raise)
+SIMD_INLINE void block(const oct_dw_vnni *t, size_t p, size_t c, __mmask64 mask,
+                       const bool x_signed)
 {
     const void *const *x = t->x + p;
     const uint8_t *w = t->w + c * 4;
@@ -65,7 +66,9 @@ SIMD_INLINE void block(const oct_dw_vnni *t, size_t p, size_t c, __mmask64 mask,
         for (size_t i = 0; i < 4; i++) {
             const size_t from = tap + i < t->taps ? tap + i : tap; /* its weights are 0 */
             const uint8_t *px = (const uint8_t *)x[from * OCT_Q8_DW_PIXELS] + c;
-            row[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, px), raise);
+            row[i] = _mm512_maskz_loadu_epi8(mask, px);
+            if (x_signed)
+                row[i] = _mm512_xor_si512(row[i], _mm512_set1_epi8((char)0x80));
         }
         interleave(row, lanes);
         for (size_t v = 0; v < 4; v++)
@@ -76,11 +79,14 @@ SIMD_INLINE void block(const oct_dw_vnni *t, size_t p, size_t c, __mmask64 mask,
 
 void oct_dw_vnni_avx512(const oct_dw_vnni *t)
 {
-    const vec raise = _mm512_set1_epi8(t->x_signed ? (char)0x80 : 0);
     for (size_t c = 0; c < t->channels; c += 64) {
         const size_t left = t->channels - c;
         const __mmask64 mask = left < 64 ? (1ull << left) - 1 : ~0ull;
-        for (size_t p = 0; p < t->pixels; p++)
-            block(t, p, c, mask, raise);
+        for (size_t p = 0; p < t->pixels; p++) {
+            if (t->x_signed)
+                block(t, p, c, mask, true);
+            else
+                block(t, p, c, mask, false);
+        }
     }
 }

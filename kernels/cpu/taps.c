@@ -67,7 +67,7 @@ static void list_each(const oct_cpu_window *c, const oct_tap_cursor *cur, const 
 
 bool oct_tap_list(const oct_cpu_window *c, const oct_tap_cursor *cur, const void *x,
                   size_t elem_bytes, const void *padding, const ptrdiff_t *delta, const void **out,
-                  size_t step)
+                  size_t step, size_t every)
 {
     const oct_window *w = &c->w;
     const char *image = (const char *)x + cur->batch * c->x_batch * (int64_t)elem_bytes;
@@ -84,7 +84,7 @@ bool oct_tap_list(const oct_cpu_window *c, const oct_tap_cursor *cur, const void
     }
     const char *first = image + offset * (int64_t)elem_bytes;
     const size_t taps = (size_t)oct_cpu_window_taps(c);
-    for (size_t t = 0; t < taps; t++)
+    for (size_t t = 0; t < taps; t += every)
         out[t * step] = first + delta[t];
     return true;
 }

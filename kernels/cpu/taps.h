@@ -26,10 +26,10 @@ void oct_tap_deltas(const oct_cpu_window *c, size_t elem_bytes, ptrdiff_t *delta
 
 /* out[tap * step]: where each tap of the cursor's pixel reads channel 0, `padding` outside of the
  * image. `x` is input 0; `delta` as above (unused for transposed windows). Returns whether all
- * taps are inside. */
+ * taps are inside; then only every `every`-th entry is written. */
 bool oct_tap_list(const oct_cpu_window *c, const oct_tap_cursor *cur, const void *x,
                   size_t elem_bytes, const void *padding, const ptrdiff_t *delta, const void **out,
-                  size_t step);
+                  size_t step, size_t every);
 
 /* Offset of the cursor's pixel in elements, given steps per image and axis. */
 static inline int64_t oct_tap_place(const oct_tap_cursor *cur, int64_t batch, const int64_t axis[3])

@@ -294,7 +294,7 @@ static void softmax_agrees_with_ref(void **state)
         k.layout = OCT_LAYOUT_CHANNELS_LAST;
         kc_in_f32(&k, n > 1000 ? kc_shape(3, 1, 3, n) : kc_shape(3, 2, n, n), KC_NORMAL);
         kc_out(&k, OCT_DT_F32);
-        kc_check(&k, 2e-6);
+        kc_check(&k, n > 1000 ? 1e-5 : 1e-6); /* ref adds up in f32 */
     }
     kc_totals("softmax");
 }
