@@ -150,7 +150,7 @@ static double source_of(const oct_attr_resize *at, const oct_resize_axis *ax, in
         return ax->roi_lo * (in - 1) + (width == 1 ? span / 2 : x * span / (width - 1));
     }
     case OCT_COORD_PYTORCH_HALF_PIXEL:
-        return width == 1 ? -0.5 : (x + 0.5) / ax->scale - 0.5;
+        return ax->out == 1 ? 0.0 : (x + 0.5) / ax->scale - 0.5;
     case OCT_COORD_HALF_PIXEL_SYMMETRIC:
         return in / 2 * (1 - (double)ax->out / width) + (x + 0.5) / ax->scale - 0.5;
     case OCT_COORD_TF_HALF_PIXEL_FOR_NN:

@@ -118,6 +118,22 @@ static void nearest_modes_round_as_they_say(void **state)
     }
 }
 
+/* x_original = length_resized > 1 ? ... : 0, although 0.5 * 3 is no whole length. */
+static void pytorch_half_pixel_reads_pixel_0_for_a_single_output(void **state)
+{
+    (void)state;
+    const float scales[] = {0.5f};
+    const oct_tensor in[] = {OP_TENSOR(F32, RAMP, 3), OP_ABSENT, OP_TENSOR(F32, scales, 1)};
+    for (int mode = 0; mode < 3; mode++) {
+        oct_attr_resize at = resize_attr((oct_resize_method)mode, OCT_COORD_PYTORCH_HALF_PIXEL);
+        at.nearest = OCT_NEAREST_ROUND_PREFER_CEIL;
+        op_result r = op_run_ok(ctx, OCT_OP_RESIZE, &at, in, 3, 1);
+        assert_int_equal(r.out[0].desc.shape.dim[0], 1);
+        assert_true(((float *)r.out[0].data)[0] == 1);
+        op_result_free(ctx, &r);
+    }
+}
+
 static void aspect_policies_keep_one_scale(void **state)
 {
     (void)state;
@@ -271,6 +287,7 @@ int main(void)
         cmocka_unit_test(linear_upsampling_by_hand),
         cmocka_unit_test(weights_of_every_output_sum_to_1),
         cmocka_unit_test(nearest_modes_round_as_they_say),
+        cmocka_unit_test(pytorch_half_pixel_reads_pixel_0_for_a_single_output),
         cmocka_unit_test(aspect_policies_keep_one_scale),
         cmocka_unit_test(bytes_and_reals_agree_within_a_step),
         cmocka_unit_test(contradictions_are_refused),
