@@ -63,25 +63,62 @@ static oct_status note_read(sorter *s, uint32_t k, const char *name)
     return OCT_OK;
 }
 
-static oct_status note_node(sorter *s, uint32_t k, const Onnx__NodeProto *n);
+/* Names that a subgraph defines itself: they hide those of the graphs around it. */
+typedef struct hidden {
+    const struct hidden *outer;
+    oct_name_map names;
+} hidden;
 
-static oct_status note_graph(sorter *s, uint32_t k, const Onnx__GraphProto *g)
+static bool is_hidden(const hidden *h, const char *name)
 {
+    uint32_t k;
+    for (; h; h = h->outer)
+        if (oct_name_map_get(&h->names, name, &k))
+            return true;
+    return false;
+}
+
+static oct_status define(sorter *s, hidden *h, const char *name)
+{
+    return name && *name ? oct_name_map_put(s->ctx, &h->names, name, 0) : OCT_OK;
+}
+
+static oct_status define_all(sorter *s, hidden *h, const Onnx__GraphProto *g)
+{
+    for (size_t i = 0; i < g->n_input; i++)
+        OCT_TRY(define(s, h, g->input[i]->name));
+    for (size_t i = 0; i < g->n_initializer; i++)
+        OCT_TRY(define(s, h, g->initializer[i]->name));
     for (size_t i = 0; i < g->n_node; i++)
-        OCT_TRY(note_node(s, k, g->node[i]));
-    for (size_t i = 0; i < g->n_output; i++)
-        OCT_TRY(note_read(s, k, oct_onnx_str(g->output[i]->name)));
+        for (size_t o = 0; o < g->node[i]->n_output; o++)
+            OCT_TRY(define(s, h, g->node[i]->output[o]));
     return OCT_OK;
 }
 
+static oct_status note_node(sorter *s, uint32_t k, const Onnx__NodeProto *n, const hidden *h);
+
+static oct_status note_graph(sorter *s, uint32_t k, const Onnx__GraphProto *g, const hidden *outer)
+{
+    hidden h = {.outer = outer};
+    oct_status st = define_all(s, &h, g);
+    for (size_t i = 0; i < g->n_node && st == OCT_OK; i++)
+        st = note_node(s, k, g->node[i], &h);
+    for (size_t i = 0; i < g->n_output && st == OCT_OK; i++)
+        if (!is_hidden(&h, oct_onnx_str(g->output[i]->name)))
+            st = note_read(s, k, oct_onnx_str(g->output[i]->name));
+    oct_name_map_deinit(s->ctx, &h.names);
+    return st;
+}
+
 /* Recursion is as deep as graphs nest, which the pre-scan bounds. */
-static oct_status note_node(sorter *s, uint32_t k, const Onnx__NodeProto *n)
+static oct_status note_node(sorter *s, uint32_t k, const Onnx__NodeProto *n, const hidden *h)
 {
     for (size_t i = 0; i < n->n_input; i++)
-        OCT_TRY(note_read(s, k, n->input[i]));
+        if (!is_hidden(h, n->input[i]))
+            OCT_TRY(note_read(s, k, n->input[i]));
     for (size_t i = 0; i < n->n_attribute; i++)
         if (n->attribute[i]->g)
-            OCT_TRY(note_graph(s, k, n->attribute[i]->g));
+            OCT_TRY(note_graph(s, k, n->attribute[i]->g, h));
     return OCT_OK;
 }
 
@@ -140,7 +177,7 @@ static oct_status order_nodes(sorter *s, uint32_t *order)
     s->sorted = true;
     for (uint32_t k = 0; k < s->n; k++) {
         s->dep_at[k] = s->n_deps;
-        OCT_TRY(note_node(s, k, s->node[k]));
+        OCT_TRY(note_node(s, k, s->node[k], NULL));
         order[k] = k;
     }
     s->dep_at[s->n] = s->n_deps;

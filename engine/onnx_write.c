@@ -171,9 +171,19 @@ static oct_status spill_out(void *user, Onnx__TensorProto *t)
     return OCT_OK;
 }
 
+static oct_status count_spilled(void *user, Onnx__TensorProto *t)
+{
+    *(size_t *)user += t->has_raw_data && t->raw_data.len >= SPILL_BYTES;
+    return OCT_OK;
+}
+
 static oct_status write_data(oct_ctx *ctx, oct_onnx_doc *doc, const char *path, bool force)
 {
     spill s = {.ctx = ctx, .doc = doc};
+    size_t n_spilled = 0;
+    OCT_TRY(oct_onnx_each_tensor(doc, count_spilled, &n_spilled));
+    if (n_spilled == 0)
+        return OCT_OK;
     const char *data_path = oct_arena_printf(doc->arena, "%s.data", path);
     if (!data_path)
         return OCT_ERR_NOMEM;
