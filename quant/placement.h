@@ -34,7 +34,7 @@ typedef struct oct_point {
     oct_point_kind kind;
     oct_value_id value;
     oct_quant quant; /* in the placement's arena */
-    oct_dtype dtype; /* s8; s32 for a bias */
+    oct_dtype dtype; /* s8 (ORT: u8); s32 for a bias */
     oct_use *use;    /* node inputs that read the DQ instead of `value` */
     uint32_t n_uses;
     bool result; /* every reader and the graph output read the DQ (ORT: result of a quantized op) */

@@ -15,8 +15,10 @@ extern "C" {
 /* Who will read the result: decides where Q/DQ pairs stand (DESIGN 7).
  *   OCTET, TRT  inputs of weighted ops; residual branch of an Add; nothing behind a convolution
  *   ORT         besides, results of quantized ops (ONNX Runtime and OpenVINO only fuse DQ -> op -> Q);
- *               never-negative values use zero point -128, so that Relu disappears into the clamp;
- *               bias s32 */
+ *               u8 activations, zero point 128 (the same grid as s8 with 0), or 0 over the full range for
+ *               values that are never negative, so that Relu disappears into the clamp; bias s32. u8
+ *               because ONNX Runtime on x86 turns some s8 pairs into u8 and then refuses to fuse
+ *               operators between the two kinds */
 typedef enum oct_quant_target {
     OCT_TARGET_OCTET,
     OCT_TARGET_TRT,

@@ -236,9 +236,11 @@ static void ort_gets_result_pairs_shifted_zero_points_and_s32_bias(void **state)
     gb_output(f->g, f->ctx, conv(f, "c2", unary(f, OCT_OP_RELU, "r1", c1)));
     place(f, &(oct_scheme){.target = OCT_TARGET_ORT});
     assert_null(point_on(f, "c1"));
-    assert_int_equal(point_on(f, "r1")->quant.q->zero_point, -128);
+    assert_int_equal(point_on(f, "r1")->quant.q->zero_point, 0);
+    assert_int_equal(point_on(f, "r1")->dtype, OCT_DT_U8);
+    assert_true(fabsf(point_on(f, "r1")->quant.q->scale - 1.27f / 255) < 1e-8f);
     assert_true(point_on(f, "r1")->result);
-    assert_int_equal(point_on(f, "c2")->quant.q->zero_point, 0);
+    assert_int_equal(point_on(f, "c2")->quant.q->zero_point, 128);
     const oct_point *b = point_on(f, "b");
     assert_int_equal(b->kind, OCT_POINT_BIAS);
     assert_int_equal(b->dtype, OCT_DT_S32);
