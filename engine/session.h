@@ -72,9 +72,11 @@ typedef enum oct_derived {
 typedef struct oct_observed {
     const char *name;
     oct_dtype dtype;
-    oct_shape shape;      /* with the declared (symbolic) input shapes */
-    bool batch_outermost; /* proven: axis 0 is the batch symbol of the inputs */
-    bool batch_free;      /* does not depend on any input (or has no batch in it): counts once */
+    oct_shape shape; /* with the declared (symbolic) input shapes */
+    /* Proven by symbolic inference: the batch is the outermost factor, so that the dense elements
+     * are one equal block an image (axis 0 may be a multiple of the batch after a Reshape). */
+    bool batch_outermost;
+    bool batch_free; /* does not depend on any input (or has no batch in it): counts once */
     oct_derived derived;
     uint32_t source; /* index of the source when derived */
 } oct_observed;
