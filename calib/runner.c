@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "base/build_info.h"
 #include "base/checked.h"
@@ -117,7 +120,13 @@ static bool wants(runner *r, const oct_sample *s)
 
 static oct_status save(runner *r, oct_ctx *ctx)
 {
-    return oct_stats_write(ctx, r->stats, r->opt->checkpoint, true);
+    const oct_status st = oct_stats_write(ctx, r->stats, r->opt->checkpoint, true);
+#ifdef __GLIBC__
+    /* Each thread that writes a checkpoint leaves the buffers' pages in a heap of its own:
+     * 46 MB more after 25 checkpoints of resnet20, measured. */
+    malloc_trim(0);
+#endif
+    return st;
 }
 
 /* Books a counted image; true if a checkpoint is due. */
