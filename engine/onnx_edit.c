@@ -432,3 +432,15 @@ oct_status oct_onnx_opset_set(oct_onnx_doc *doc, const char *domain, int64_t ver
     APPEND(doc, m->opset_import, m->n_opset_import, o);
     return OCT_OK;
 }
+
+bool oct_onnx_is_read(const Onnx__GraphProto *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_node; i++)
+        for (size_t k = 0; k < g->node[i]->n_input; k++)
+            if (strcmp(g->node[i]->input[k], name) == 0)
+                return true;
+    for (size_t i = 0; i < g->n_output; i++)
+        if (strcmp(oct_onnx_str(g->output[i]->name), name) == 0)
+            return true;
+    return false;
+}

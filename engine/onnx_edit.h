@@ -47,6 +47,9 @@ OCT_MUST_CHECK oct_status oct_onnx_rename_reads(oct_onnx_doc *doc, Onnx__GraphPr
                                                 const char *from, const char *to,
                                                 const Onnx__NodeProto *except);
 
+/* Whether a node of `g` (not of its subgraphs) or a graph output reads `name`. */
+bool oct_onnx_is_read(const Onnx__GraphProto *g, const char *name);
+
 /* ---- attributes; setting replaces an attribute of that name */
 Onnx__AttributeProto *oct_onnx_attr_find(const Onnx__NodeProto *n, const char *name);
 void oct_onnx_attr_remove(Onnx__NodeProto *n, const char *name);

@@ -187,18 +187,6 @@ static oct_status export_activation(exporter *e, const oct_point *pt)
     return rewire(e, pt, names.real);
 }
 
-static bool is_read(const Onnx__GraphProto *g, const char *name)
-{
-    for (size_t i = 0; i < g->n_node; i++)
-        for (size_t k = 0; k < g->node[i]->n_input; k++)
-            if (strcmp(g->node[i]->input[k], name) == 0)
-                return true;
-    for (size_t i = 0; i < g->n_output; i++)
-        if (strcmp(oct_onnx_str(g->output[i]->name), name) == 0)
-            return true;
-    return false;
-}
-
 static oct_status export_stored(exporter *e, const oct_point *pt)
 {
     const oct_value *v = oct_graph_value(e->g, pt->value);
@@ -211,7 +199,7 @@ static oct_status export_stored(exporter *e, const oct_point *pt)
         return OCT_ERR_NOMEM;
     OCT_TRY(oct_onnx_graph_insert(e->doc, g, 0, names.node[1]));
     OCT_TRY(rewire(e, pt, names.real));
-    if (!is_read(g, v->name) && oct_onnx_initializer_find(g, v->name))
+    if (!oct_onnx_is_read(g, v->name) && oct_onnx_initializer_find(g, v->name))
         oct_onnx_initializer_remove(g, v->name);
     return OCT_OK;
 }

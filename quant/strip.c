@@ -151,28 +151,16 @@ static oct_status strip_node(stripper *s, oct_node_id id)
                                  oct_graph_value(s->g, q->in[0])->name, NULL);
 }
 
-static bool is_read(const Onnx__GraphProto *g, const char *name)
-{
-    for (size_t i = 0; i < g->n_node; i++)
-        for (size_t k = 0; k < g->node[i]->n_input; k++)
-            if (strcmp(g->node[i]->input[k], name) == 0)
-                return true;
-    for (size_t i = 0; i < g->n_output; i++)
-        if (strcmp(oct_onnx_str(g->output[i]->name), name) == 0)
-            return true;
-    return false;
-}
-
 /* QuantizeLinear nodes and parameters that nobody reads any more. */
 static void sweep(stripper *s)
 {
     Onnx__GraphProto *g = doc_graph(s);
     for (size_t i = g->n_node; i-- > 0;)
         if (strcmp(oct_onnx_str(g->node[i]->op_type), "QuantizeLinear") == 0 &&
-            !is_read(g, g->node[i]->output[0]))
+            !oct_onnx_is_read(g, g->node[i]->output[0]))
             oct_onnx_graph_remove(g, i);
     for (size_t i = g->n_initializer; i-- > 0;)
-        if (!is_read(g, oct_onnx_str(g->initializer[i]->name)))
+        if (!oct_onnx_is_read(g, oct_onnx_str(g->initializer[i]->name)))
             oct_onnx_initializer_remove(g, g->initializer[i]->name);
 }
 

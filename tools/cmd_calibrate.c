@@ -174,40 +174,13 @@ static oct_status with_source(oct_cli *cli, const oct_model *model, oct_calib_op
 
 /* ---- result ------------------------------------------------------------------------------ */
 
-static oct_status write_cache(oct_cli *cli, const oct_scale_results *r)
-{
-    const char *path = oct_cli_str(cli, "cache");
-    oct_cache_format format;
-    oct_cache_write_options opt;
-    oct_ranges *ranges;
-    OCT_TRY(oct_cache_write_choice(cli, path, OCT_CACHE_TRT, &format, &opt));
-    OCT_TRY(oct_scale_results_ranges(cli, r, 0, &ranges));
-    const oct_status st = oct_cache_write_file(cli, ranges, path, format, &opt);
-    oct_ranges_free(ranges);
-    return st;
-}
-
-static oct_status show_json(oct_cli *cli, const oct_scale_results *r)
-{
-    oct_strbuf b;
-    oct_json j;
-    oct_strbuf_init(&b, cli->ctx);
-    oct_json_init(&j, &b, true);
-    oct_json_begin_object(&j);
-    oct_scale_results_json(r, &j);
-    oct_json_end_object(&j);
-    const oct_status st = oct_cli_emit_json(cli, &b);
-    oct_strbuf_deinit(&b);
-    return st;
-}
-
 static oct_status show(oct_cli *cli, const oct_scale_results *r)
 {
     oct_scale_results_warn(cli, r);
     if (oct_cli_given(cli, "cache"))
-        OCT_TRY(write_cache(cli, r));
+        OCT_TRY(oct_scale_results_cache(cli, r));
     if (cli->json)
-        OCT_TRY(show_json(cli, r));
+        OCT_TRY(oct_scale_results_emit(cli, r));
     if (oct_cli_wants_text(cli))
         OCT_TRY(oct_scale_results_verdict(cli, r));
     oct_cli_summary(cli, "wrote %s (%zu tensors, %llu images)", oct_cli_str(cli, "out"),

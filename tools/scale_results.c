@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "calib/plot.h"
+#include "tools/cache_cmds.h"
 
 /* ---- computing --------------------------------------------------------------------------- */
 
@@ -362,5 +363,34 @@ oct_status oct_scale_results_verdict(oct_cli *cli, const oct_scale_results *r)
     if (st == OCT_OK)
         st = say_verdict(cli, r);
     oct_free(cli->ctx, list);
+    return st;
+}
+
+oct_status oct_scale_results_emit(oct_cli *cli, const oct_scale_results *r)
+{
+    oct_strbuf b;
+    oct_json j;
+    oct_strbuf_init(&b, cli->ctx);
+    oct_json_init(&j, &b, true);
+    oct_json_begin_object(&j);
+    oct_scale_results_json(r, &j);
+    oct_json_end_object(&j);
+    const oct_status st = oct_cli_emit_json(cli, &b);
+    oct_strbuf_deinit(&b);
+    return st;
+}
+
+oct_status oct_scale_results_cache(oct_cli *cli, const oct_scale_results *r)
+{
+    const char *path = oct_cli_str(cli, "cache");
+    oct_cache_format format;
+    oct_cache_write_options opt;
+    oct_ranges *ranges;
+    if (r->n_methods > 1)
+        return oct_cli_usage(cli, "--cache holds one scale a tensor: say one --method");
+    OCT_TRY(oct_cache_write_choice(cli, path, OCT_CACHE_TRT, &format, &opt));
+    OCT_TRY(oct_scale_results_ranges(cli, r, 0, &ranges));
+    const oct_status st = oct_cache_write_file(cli, ranges, path, format, &opt);
+    oct_ranges_free(ranges);
     return st;
 }

@@ -54,6 +54,12 @@ void oct_scale_results_warn(oct_cli *cli, const oct_scale_results *r);
 /* Prints whether the scales of method 0 are settled, and the least settled ones. Needs spread. */
 OCT_MUST_CHECK oct_status oct_scale_results_verdict(oct_cli *cli, const oct_scale_results *r);
 
+/* The whole as the result of --json; nothing without it. */
+OCT_MUST_CHECK oct_status oct_scale_results_emit(oct_cli *cli, const oct_scale_results *r);
+/* Writes the file that --cache names. OCT_ERR_USAGE with several methods: a cache holds one
+ * scale a tensor. */
+OCT_MUST_CHECK oct_status oct_scale_results_cache(oct_cli *cli, const oct_scale_results *r);
+
 #ifdef __cplusplus
 }
 #endif
