@@ -3,19 +3,21 @@
 # Installs what building and testing octet needs, through the system's package manager
 # (Debian 12 and 13, Ubuntu 22.04 and 24.04). Does nothing, and needs no network, when all of it
 # is there. Options: --check only says what is missing (exit 1), --build leaves out what only the
-# tests need.
+# tests need, --exports adds the PyTorch that makes the exported models of the full test suite.
 set -euo pipefail
 
 build=(cmake ninja-build gcc g++ pkg-config libpng-dev libjpeg-dev libhdf5-dev libprotobuf-c-dev
        protobuf-c-compiler libjansson-dev libxxhash-dev libssl-dev libdnnl-dev)
 tests=(libcmocka-dev python3 python3-venv clang clang-format locales ccache)
+exports=() # python3-torch with --exports
 
 mode=install
 for arg in "$@"; do
     case $arg in
     --check) mode=check ;;
     --build) tests=() ;;
-    -h | --help) sed -n '3,6s/^# //p' "$0"; exit 0 ;;
+    --exports) exports=(python3-torch python3-torchvision) ;;
+    -h | --help) sed -n '3,7s/^# //p' "$0"; exit 0 ;;
     *) echo "setup: unknown option $arg (see --help)" >&2; exit 2 ;;
     esac
 done
@@ -28,7 +30,7 @@ fi
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 missing=()
-for package in "${build[@]}" "${tests[@]}"; do
+for package in "${build[@]}" "${tests[@]}" "${exports[@]}"; do
     installed "$package" || missing+=("$package")
 done
 # pkgconf took over from pkg-config and provides it under its own name.

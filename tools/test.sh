@@ -23,7 +23,9 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-! $setup || tools/setup.sh
+if $setup; then
+    if $quick; then tools/setup.sh; else tools/setup.sh --exports; fi
+fi
 
 # The venv is made once per version of the requirements; OCT_VENV names another one.
 make_venv() {
