@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * octet evaluate: candidates against a reference on the same images.
+ */
+#include <string.h>
+
+#include "tools/any_model.h"
+#include "tools/dataset_options.h"
+#include "tools/evaluate_result.h"
+
+#define MAX_INPUTS 64
+#define OUTPUTS "outputs:"
+
+typedef struct evaluation {
+    oct_cli *cli;
+    size_t n_sides;
+    oct_any_model model[OCT_EVAL_MAX_SIDES];
+    oct_side *side[OCT_EVAL_MAX_SIDES];
+    const oct_model *first; /* whose inputs the data set feeds */
+    oct_coco *coco;
+    oct_progress *progress;
+} evaluation;
+
+static bool is_outputs(const char *arg)
+{
+    return strncmp(arg, OUTPUTS, strlen(OUTPUTS)) == 0;
+}
+
+static oct_status open_side(evaluation *v, size_t i)
+{
+    oct_cli *cli = v->cli;
+    const char *arg = cli->pos[i];
+    if (is_outputs(arg))
+        return oct_side_open_outputs(cli->ctx, arg + strlen(OUTPUTS), &v->side[i]);
+    OCT_TRY(oct_any_model_open(cli->ctx, arg, &v->model[i]));
+    if (v->first == NULL)
+        v->first = v->model[i].model;
+    const char *backend = oct_cli_flag(cli, "reference")     ? "ref"
+                          : strcmp(cli->device, "auto") == 0 ? "cpu"
+                                                             : cli->device;
+    const oct_status st =
+        oct_side_open_model(cli->ctx, v->model[i].model, backend,
+                            oct_any_model_precision(&v->model[i], "auto"), &v->side[i]);
+    return st == OCT_OK ? st : oct_fail_in(cli->ctx, st, "%s", arg);
+}
+
+static oct_status open_sides(evaluation *v)
+{
+    if (v->n_sides > OCT_EVAL_MAX_SIDES)
+        return oct_cli_usage(v->cli, "%zu sides are too many, at most %d", v->n_sides,
+                             OCT_EVAL_MAX_SIDES);
+    for (size_t i = 0; i < v->n_sides; i++)
+        OCT_TRY(open_side(v, i));
+    if (v->first == NULL)
+        return oct_cli_usage(v->cli, "at least one side must be a model");
+    return OCT_OK;
+}
+
+static oct_status open_boxes(evaluation *v, oct_eval_options *opt)
+{
+    const char *labels = oct_cli_str(v->cli, "labels");
+    OCT_TRY(
+        oct_detector_parse(v->cli->ctx, oct_cli_str(v->cli, "detector"), &opt->detect.detector));
+    if (labels == NULL || strncmp(labels, "coco:", 5) != 0)
+        return OCT_OK;
+    OCT_TRY(oct_coco_open(v->cli->ctx, labels + 5, &v->coco));
+    opt->coco = v->coco;
+    return OCT_OK;
+}
+
+static oct_status open_source(evaluation *v, oct_dataset_args *args, oct_batch_source **source)
+{
+    oct_input_spec spec[MAX_INPUTS];
+    const oct_graph *g = oct_model_graph(v->first);
+    uint32_t n;
+    const oct_value_id *in = oct_graph_inputs(g, &n);
+    for (uint32_t i = 0; i < n && i < MAX_INPUTS; i++) {
+        const oct_value *value = oct_graph_value(g, in[i]);
+        spec[i] = (oct_input_spec){value->name, value->dtype, value->shape};
+    }
+    oct_status st = OCT_OK;
+    if (n == 0 || n > MAX_INPUTS)
+        st = oct_fail(v->cli->ctx, OCT_ERR_UNSUPPORTED, "the model has %u inputs, expected 1 to %d",
+                      n, MAX_INPUTS);
+    const oct_status init = oct_dataset_args_init(args, v->cli, v->cli->pos[v->cli->n_pos - 1],
+                                                  spec, n < MAX_INPUTS ? (int)n : MAX_INPUTS);
+    st = st == OCT_OK ? init : st;
+    for (size_t i = 0; i < v->n_sides && st == OCT_OK; i++)
+        if (v->model[i].engine != NULL)
+            st = oct_dataset_args_use(args, v->cli->pos[i],
+                                      oct_engine_file_info(v->model[i].engine)->preprocess_json);
+    args->options.batch = 1;
+    args->options.n_threads = 0; /* workers decode their own image */
+    return st == OCT_OK ? oct_dataset_args_open(args, source) : st;
+}
+
+/* Recorded outputs must be those of the whole data set. */
+static oct_status check_rows(evaluation *v, const oct_batch_source *source)
+{
+    oct_dataset_info info;
+    oct_dataset_get_info(source, &info);
+    for (size_t i = 0; i < v->n_sides; i++) {
+        const int64_t n = oct_side_n_rows(v->side[i]);
+        if (n >= 0 && n != info.n_found)
+            return oct_fail(v->cli->ctx, OCT_ERR_SHAPE,
+                            "%s has %lld rows, the data set %lld samples", v->cli->pos[i],
+                            (long long)n, (long long)info.n_found);
+    }
+    return OCT_OK;
+}
+
+static void on_progress(void *user, int64_t n_done)
+{
+    oct_progress_set(((evaluation *)user)->progress, n_done);
+}
+
+static oct_status finish(oct_cli *cli, oct_evaluation_view *view)
+{
+    const oct_evaluation *e = view->e;
+    OCT_TRY(oct_evaluation_gates(cli, view));
+    if (oct_cli_wants_text(cli))
+        OCT_TRY(oct_evaluation_show(cli, view));
+    OCT_TRY(oct_evaluation_json(cli, view));
+    if (oct_evaluation_is_suspect(e))
+        oct_log(cli->ctx, OCT_LOG_WARN,
+                "the reference is right on %llu of %llu images, which %zu classes give by chance: "
+                "preprocessing or label map? (--preset, --labels, --label-offset)",
+                (unsigned long long)e->side[0].n_top1, (unsigned long long)e->n_labelled,
+                e->n_classes);
+    size_t n_failed = 0;
+    for (size_t i = 0; i < view->n_gates; i++)
+        n_failed += view->gate[i].verdict != OCT_GATE_PASSED;
+    if (n_failed > 0)
+        return oct_fail(cli->ctx, OCT_ERR_GATE, "%zu of %zu gates not passed", n_failed,
+                        view->n_gates);
+    oct_cli_summary(cli, "evaluated %zu images on %zu sides%s", e->n, e->n_sides,
+                    view->n_gates > 0 ? ", gates passed" : "");
+    return OCT_OK;
+}
+
+static oct_status evaluate(evaluation *v, oct_batch_source *source, oct_eval_options *opt)
+{
+    oct_cli *cli = v->cli;
+    oct_evaluation e;
+    const oct_skip *skipped;
+    v->progress = oct_progress_begin(cli, "evaluate", "images", source->vt->n_samples(source));
+    oct_status st = oct_evaluate(cli->ctx, v->side, v->n_sides, source, opt, &e);
+    oct_progress_end(v->progress);
+    oct_dataset_report(cli, source);
+    oct_evaluation_view view = {.e = &e,
+                                .name = cli->pos,
+                                .preprocess = source->vt->preprocess_json(source),
+                                .n_skipped = source->vt->skipped(source, &skipped)};
+    if (st == OCT_OK)
+        st = finish(cli, &view);
+    oct_evaluation_deinit(cli->ctx, &e);
+    return st;
+}
+
+static oct_status run_sides(evaluation *v)
+{
+    oct_eval_options opt = {
+        .workers = v->cli->n_threads, .seed = v->cli->seed, .progress = on_progress, .user = v};
+    oct_dataset_args args;
+    oct_batch_source *source = NULL;
+    OCT_TRY(open_boxes(v, &opt));
+    OCT_TRY(open_sides(v));
+    oct_status st = open_source(v, &args, &source);
+    if (st == OCT_OK)
+        st = check_rows(v, source);
+    if (st == OCT_OK)
+        st = evaluate(v, source, &opt);
+    if (source != NULL)
+        source->vt->close(source);
+    oct_dataset_args_deinit(&args);
+    return st;
+}
+
+static oct_status run(oct_cli *cli)
+{
+    evaluation v = {.cli = cli, .n_sides = (size_t)cli->n_pos - 1};
+    const oct_status st = run_sides(&v);
+    for (size_t i = 0; i < OCT_EVAL_MAX_SIDES; i++) {
+        oct_side_close(v.side[i], cli->ctx);
+        oct_any_model_close(&v.model[i]);
+    }
+    oct_coco_close(v.coco);
+    return st;
+}
+
+static const oct_pos positions[] = {
+    {.name = "REF", .help = "the reference: an ONNX model, an engine file or outputs:FILE.npy"},
+    {.name = "CAND", .repeat = true, .help = "what is judged against it, the same kinds"},
+    {.name = "IMAGES", .help = "folder, list, pack or .npy"},
+    {0}};
+
+static const oct_opt options[] = {
+    {.name = "max-drop",
+     .arg = "P",
+     .type = OCT_OPT_F64,
+     .min = 0,
+     .max = 100,
+     .group = "Gates",
+     .help = "fail if top-1 (with boxes: AP) falls by more than P points"},
+    {.name = "min-agreement",
+     .arg = "P",
+     .type = OCT_OPT_F64,
+     .min = 0,
+     .max = 100,
+     .group = "Gates",
+     .help = "fail if fewer than P % of the images get the reference's class"},
+    {.name = "min-sqnr",
+     .arg = "DB",
+     .type = OCT_OPT_F64,
+     .group = "Gates",
+     .help = "fail if the outputs' signal to quantization noise ratio is below DB"},
+    {.name = "gate",
+     .arg = "HOW",
+     .type = OCT_OPT_CHOICE,
+     .choices = "point|confident",
+     .fallback = "point",
+     .group = "Gates",
+     .help = "judge the estimate, or the bound of its 95 % interval; an interval that spans the "
+             "gate does not pass"},
+    {.name = "detector",
+     .arg = "HEAD",
+     .type = OCT_OPT_TEXT,
+     .fallback = "auto",
+     .help =
+         "with --labels coco:FILE: what the outputs are: auto, yolov5, yolov8, fastestdet, nms"},
+    {.name = "reference", .type = OCT_OPT_FLAG, .help = "slow portable kernels"},
+    {0}};
+
+static const oct_opt *const shared[] = {oct_dataset_opts, NULL};
+
+const oct_cmd oct_cmd_evaluate = {
+    .name = "evaluate",
+    .summary = "judge quantized models against a reference on images",
+    .examples =
+        "  octet evaluate model.onnx int8.engine photos/ --preset imagenet --max-drop 1\n"
+        "  octet evaluate model.onnx mse.engine entropy.engine photos/ --preset imagenet\n"
+        "  octet evaluate model.onnx outputs:tensorrt.npy images.h5 --labels val.txt\n"
+        "  octet evaluate det.onnx det.engine photos/ --preset yolo --labels coco:instances.json\n",
+    .details =
+        "All sides answer the same images. outputs:FILE.npy holds what another runtime "
+        "answered: one row a sample of the whole data set, in its order. Intervals are of "
+        "95 %: Wilson's for a share, adjusted Wald for the paired difference, bootstrap over "
+        "images for AP. Without labels only agreement and output distances are known.",
+    .pos = positions,
+    .opts = options,
+    .shared = shared,
+    .run = run,
+    .rank = 40,
+};

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Gates and presentation of an evaluation, for the evaluate command.
+ */
+#ifndef OCT_TOOLS_EVALUATE_RESULT_H
+#define OCT_TOOLS_EVALUATE_RESULT_H
+
+#include "accuracy/evaluate.h"
+#include "tools/cli.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum oct_gate_kind {
+    OCT_GATE_MAX_DROP,      /* points of top-1 or AP */
+    OCT_GATE_MIN_AGREEMENT, /* percent of samples with the reference's top-1 */
+    OCT_GATE_MIN_SQNR,      /* dB of the outputs; always on the point estimate */
+    OCT_GATE_COUNT,
+} oct_gate_kind;
+
+typedef enum oct_gate_verdict {
+    OCT_GATE_PASSED,
+    OCT_GATE_FAILED,
+    OCT_GATE_UNDECIDED, /* --gate=confident, and the interval spans the limit */
+} oct_gate_verdict;
+
+typedef struct oct_gate {
+    oct_gate_kind kind;
+    size_t candidate; /* pair index */
+    double limit, value;
+    oct_interval interval;
+    oct_gate_verdict verdict;
+    uint64_t needed; /* samples in all, when undecided; 0 = not known */
+} oct_gate;
+
+#define OCT_EVAL_MAX_GATES (OCT_EVAL_MAX_SIDES * OCT_GATE_COUNT)
+
+typedef struct oct_evaluation_view {
+    const oct_evaluation *e;
+    const char *const *name; /* of each side, as given */
+    const char *preprocess;  /* JSON, "" = none */
+    size_t n_skipped;
+    oct_gate gate[OCT_EVAL_MAX_GATES];
+    size_t n_gates;
+} oct_evaluation_view;
+
+/* Fills the gates from the options. OCT_ERR_USAGE: a gate that the data cannot answer. */
+OCT_MUST_CHECK oct_status oct_evaluation_gates(oct_cli *cli, oct_evaluation_view *v);
+const char *oct_gate_option(oct_gate_kind k);
+const char *oct_gate_verdict_str(oct_gate_verdict v);
+
+/* Tables, verdicts and JSON. */
+OCT_MUST_CHECK oct_status oct_evaluation_show(oct_cli *cli, const oct_evaluation_view *v);
+OCT_MUST_CHECK oct_status oct_evaluation_json(oct_cli *cli, const oct_evaluation_view *v);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* OCT_TOOLS_EVALUATE_RESULT_H */
