@@ -117,7 +117,9 @@ static void put_s64s(encoder *e, const int64_t *v, int n)
 static void put_field(encoder *e, const oct_attr_field *f, const uint8_t *attr)
 {
     const void *at = attr + f->offset;
-    const int n = f->count_offset ? *(const int *)(const void *)(attr + f->count_offset) : 0;
+    const bool is_list =
+        f->kind == OCT_ATTR_S64S || f->kind == OCT_ATTR_F32S || f->kind == OCT_ATTR_STRINGS;
+    const int n = is_list ? *(const int *)(const void *)(attr + f->count_offset) : 0;
     put_str(e, f->name);
     put_u32(e, (uint32_t)f->kind);
     switch (f->kind) {

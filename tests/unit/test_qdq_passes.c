@@ -76,7 +76,7 @@ static oct_value_id conv(fixture *f, const char *name, oct_value_id x, oct_dtype
 {
     char w[32] = "w_";
     strncat(w, name, 20);
-    const oct_attr_window a = {.group = 1};
+    const oct_attr_window a = {.group = 1, .n_kernel = 2, .kernel = {1, 1}};
     return gb_node(f->g, f->ctx, OCT_OP_CONV, name, &a, NULL, GB_IN(x, weight(f, w, dt)));
 }
 
@@ -223,6 +223,9 @@ static void graphs_survive_encoding_and_every_cut_is_refused(void **state)
     assert_int_equal(code.code_bytes, again.code_bytes);
     assert_memory_equal(code.code, again.code, code.code_bytes);
     assert_memory_equal(code.constants, again.constants, code.constant_bytes);
+    const oct_attr_window *a = gb_find(g, "c1")->attr;
+    assert_int_equal(a->n_kernel, 2); /* its count is the struct's first field */
+    assert_int_equal(a->kernel[1], 1);
     oct_graph_free(g);
     const size_t whole = code.code_bytes;
     for (code.code_bytes = 0; code.code_bytes < whole; code.code_bytes++) {
