@@ -95,14 +95,16 @@ static void put_constant(encoder *e, const oct_value *v)
 
 static void put_value(encoder *e, const oct_value *v)
 {
+    /* a computed value whose elements shape inference knows is no constant */
+    const bool constant = v->data && v->producer == OCT_NONE;
     put_str(e, v->name);
     put_u32(e, (uint32_t)v->dtype);
     put_u32(e, (uint32_t)v->shape.n_dims);
     for (int d = 0; d < v->shape.n_dims; d++)
         put_u64(e, (uint64_t)v->shape.dim[d]);
-    put_u32(e, (v->data ? OCT_CODE_CONSTANT : 0u) | (v->from_model ? OCT_CODE_FROM_MODEL : 0u));
+    put_u32(e, (constant ? OCT_CODE_CONSTANT : 0u) | (v->from_model ? OCT_CODE_FROM_MODEL : 0u));
     put_quant(e, &v->quant);
-    if (v->data)
+    if (constant)
         put_constant(e, v);
 }
 
@@ -117,6 +119,7 @@ static void put_s64s(encoder *e, const int64_t *v, int n)
 static void put_field(encoder *e, const oct_attr_field *f, const uint8_t *attr)
 {
     const void *at = attr + f->offset;
+    /* a count may lie at offset 0, so only the kind tells whether there is one */
     const bool is_list =
         f->kind == OCT_ATTR_S64S || f->kind == OCT_ATTR_F32S || f->kind == OCT_ATTR_STRINGS;
     const int n = is_list ? *(const int *)(const void *)(attr + f->count_offset) : 0;

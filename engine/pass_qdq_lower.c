@@ -377,9 +377,41 @@ static bool has_quantized_input(const lowering *s, const oct_node *n)
     return false;
 }
 
+static void label(oct_graph *g, oct_value_id id, const oct_quant *q)
+{
+    oct_value *v = oct_graph_value(g, id);
+    if (v->quant.n == 0)
+        v->quant = *q;
+}
+
+/* Integers carry their scales wherever a Q made them or a mover passed them on, whether or not a
+ * lowered node reads them. */
+static oct_status label_integers(oct_ctx *ctx, oct_graph *g)
+{
+    uint32_t n_order = 0;
+    OCT_TRY(oct_graph_sort(g, ctx));
+    const oct_node_id *order = oct_graph_order(g, &n_order);
+    for (uint32_t k = 0; k < n_order; k++) {
+        const oct_node *n = oct_graph_node(g, order[k]);
+        oct_quant quant;
+        oct_dtype dt;
+        if (n->op == OCT_OP_QUANTIZE_LINEAR && oct_qdq_params(g, n, &quant, &dt, NULL)) {
+            label(g, n->out[0], &quant);
+        } else if (n->n_in > 0 && n->in[0] != OCT_NONE &&
+                   ((oct_op_schema_get(n->op)->flags & OCT_OPF_MOVER) ||
+                    n->op == OCT_OP_MAX_POOL)) {
+            const oct_value *x = oct_graph_value(g, n->in[0]), *y = oct_graph_value(g, n->out[0]);
+            if (x->quant.n == 1 && x->dtype == y->dtype)
+                label(g, n->out[0], &x->quant);
+        }
+    }
+    return OCT_OK;
+}
+
 oct_status oct_pass_qdq_lower(oct_ctx *ctx, oct_graph *g)
 {
     lowering s = {g, ctx};
+    OCT_TRY(label_integers(ctx, g));
     const uint32_t n_nodes = oct_graph_n_nodes(g);
     for (oct_node_id id = 0; id < n_nodes; id++) {
         const oct_node *n = oct_graph_node(g, id);

@@ -149,6 +149,12 @@ static void decide_follower(placer *p, oct_node_id id)
         not_quantized(p, id, "no quantized op follows");
         return;
     }
+    if (p->scheme->target == OCT_TARGET_ORT &&
+        oct_placer_value(p, n->out[0])->dtype == OCT_DT_F16) {
+        /* it fuses these whatever the scales' type, then refuses its own graph */
+        not_quantized(p, id, "ONNX Runtime cannot run it with float16 scales");
+        return;
+    }
     if (n->op == OCT_OP_MUL && is_self_gated(p, n)) {
         not_quantized(p, id, "part of an activation function");
         return;

@@ -118,6 +118,8 @@ oct_status oct_placer_result(placer *p, oct_node_id id)
     oct_value_id y = n->out[0];
     const oct_use *use;
     uint32_t n_uses = 0;
+    if (oct_placer_value(p, y)->dtype == OCT_DT_F16)
+        return OCT_OK; /* no integer kernel of its takes float16 scales: nothing to fuse */
     OCT_TRY(oct_graph_uses(p->g, p->ctx, y, &use, &n_uses));
     if (n_uses == 1 && !oct_placer_value(p, y)->is_output) {
         const oct_node *next = oct_graph_node(p->g, use[0].node);
