@@ -84,15 +84,16 @@ static int64_t answer_rows(const answer *a, const oct_batch *b)
 static oct_status classify(evaluator *v, oct_ctx *ctx, const answer *a, const oct_batch *b, int k,
                            oct_eval_row *row)
 {
-    const float *x;
-    size_t n;
-    bool is_vector;
-    OCT_TRY(row_of(ctx, &a->out[0], k, answer_rows(a, b), &x, &n, &is_vector));
+    const float *x = NULL;
+    size_t n = 0;
+    bool is_vector = a->out[0].desc.dtype == OCT_DT_F32;
+    if (is_vector)
+        OCT_TRY(row_of(ctx, &a->out[0], k, answer_rows(a, b), &x, &n, &is_vector));
     const bool labelled = b->sample[k].label != OCT_LABEL_NONE;
     memset(row->top, -1, sizeof row->top);
     if (!is_vector && labelled && v->opt->coco == NULL)
         return oct_fail(ctx, OCT_ERR_UNSUPPORTED,
-                        "the first output is no vector of classes, which class labels need; "
+                        "the first output is no vector of class scores, which class labels need; "
                         "--labels none compares outputs");
     if (!is_vector || v->opt->coco != NULL)
         return OCT_OK;
@@ -110,16 +111,20 @@ static oct_status classify(evaluator *v, oct_ctx *ctx, const answer *a, const oc
     return OCT_OK;
 }
 
-/* Distances over the outputs that both have. */
+/* Distances over the float outputs that both have. */
 static oct_status compare(oct_ctx *ctx, const answer *ref, const answer *cand, const oct_batch *b,
                           int k, oct_eval_row *row)
 {
     const size_t n_out = ref->n_out < cand->n_out ? ref->n_out : cand->n_out;
+    bool any = false;
     row->finite = row->comparable = true;
     for (size_t o = 0; o < n_out; o++) {
         const float *x, *y;
         size_t n, m;
         bool is_vector;
+        if (ref->out[o].desc.dtype != OCT_DT_F32 || cand->out[o].desc.dtype != OCT_DT_F32)
+            continue;
+        any = true;
         OCT_TRY(row_of(ctx, &ref->out[o], k, answer_rows(ref, b), &x, &n, &is_vector));
         OCT_TRY(row_of(ctx, &cand->out[o], k, answer_rows(cand, b), &y, &m, &is_vector));
         for (size_t i = 0; i < m; i++)
@@ -134,6 +139,7 @@ static oct_status compare(oct_ctx *ctx, const answer *ref, const answer *cand, c
             row->max_error = fabs(d) > row->max_error ? fabs(d) : row->max_error;
         }
     }
+    row->comparable = row->comparable && any;
     return OCT_OK;
 }
 

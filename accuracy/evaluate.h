@@ -12,7 +12,7 @@
  * not depend on the size of the outputs.
  *
  * Classes are read from output 0, whose row must be a vector; ties go to the lower class, NaN
- * is below everything. Output distances are over the outputs that both sides have:
+ * is below everything. Output distances are over the float outputs both sides have:
  *     SQNR = 10 lg (sum ref^2 / sum (cand - ref)^2) dB,   cosine = sum ref cand / (|ref| |cand|)
  */
 #ifndef OCT_ACCURACY_EVALUATE_H

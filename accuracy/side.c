@@ -124,7 +124,7 @@ static oct_status run_model(oct_side_worker *w, oct_ctx *ctx, const oct_batch *b
     for (size_t i = 0; i < w->n_out; i++) {
         size_t n;
         w->out[i] = w->raw[i];
-        if (w->raw[i].desc.dtype == OCT_DT_F32)
+        if (w->raw[i].desc.dtype == OCT_DT_F32 || !oct_dtype_is_float(w->raw[i].desc.dtype))
             continue;
         if (!oct_shape_elems(&w->raw[i].desc.shape, &n))
             return oct_fail(ctx, OCT_ERR_SHAPE, "output %zu has no known shape", i);

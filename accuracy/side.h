@@ -34,8 +34,8 @@ int64_t oct_side_n_rows(const oct_side *s);
 OCT_MUST_CHECK oct_status oct_side_worker_new(oct_side *s, oct_ctx *ctx, oct_side_worker **out);
 void oct_side_worker_free(oct_side_worker *w, oct_ctx *ctx); /* NULL is allowed */
 
-/* Outputs for `b`: f32, dense, row-major; valid until the next run or free. A recorded side gives
- * one output of b->n_samples rows, those that sample->index names. */
+/* Outputs for `b`: dense, row-major, floats as f32, a model's integers as they are; valid until the
+ * next run or free. A recorded side gives one f32 output of b->n_samples rows, those that sample->index names. */
 OCT_MUST_CHECK oct_status oct_side_run(oct_side_worker *w, oct_ctx *ctx, const oct_batch *b,
                                        const oct_tensor **out, size_t *n_out);
 
