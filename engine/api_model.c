@@ -43,9 +43,12 @@ static uint32_t precision_of(const octet_model *m, const octet_model_options *op
 static oct_status make_engine(octet_model *m, const octet_model_options *opt)
 {
     const oct_model *model = m->file ? oct_engine_file_model(m->file) : m->onnx;
+    const oct_engine_info *info = m->file ? oct_engine_file_info(m->file) : NULL;
     const oct_engine_options engine = {.backend = opt->device,
                                        .threads = opt->n_threads,
                                        .precision = precision_of(m, opt),
+                                       .tactic = info ? info->tactic : NULL,
+                                       .n_tactics = info ? info->n_tactics : 0,
                                        .arena_limit_bytes = opt->max_arena_bytes};
     OCT_TRY(oct_engine_new(m->ctx, model, &engine, &m->engine));
     OCT_TRY(oct_worker_new(m->engine, m->ctx, &m->worker));

@@ -203,30 +203,43 @@ static oct_status read_model(oct_engine_file *f, oct_container *c)
     return st;
 }
 
-oct_status oct_engine_file_load(oct_ctx *ctx, const char *path, oct_engine_file **out)
+/* What a verified container holds; errors carry `name`. Takes `c`. */
+static oct_status read_container(oct_ctx *ctx, oct_container *c, const char *name,
+                                 oct_engine_file **out)
 {
-    oct_container *c = NULL;
     oct_engine_file *f = oct_zalloc(ctx, sizeof *f);
-    if (!f)
-        return OCT_ERR_NOMEM;
-    f->ctx = ctx;
-    oct_status st = oct_arena_new(ctx, &f->arena);
+    oct_status st = f ? OCT_OK : OCT_ERR_NOMEM;
+    if (f)
+        f->ctx = ctx;
     if (st == OCT_OK)
-        st = oct_container_open(ctx, path, OCT_ENGINE_FILE_KIND, OCT_ENGINE_FILE_VERSION, 0, &c);
-    if (st == OCT_OK) {
+        st = oct_arena_new(ctx, &f->arena);
+    if (st == OCT_OK)
         st = read_info(f, c);
-        if (st == OCT_OK)
-            st = read_model(f, c);
-        if (st != OCT_OK)
-            st = oct_fail_in(ctx, st, "%s", path);
-    }
+    if (st == OCT_OK)
+        st = read_model(f, c);
     oct_container_close(c);
     if (st != OCT_OK) {
         oct_engine_file_free(f);
-        return st;
+        return oct_fail_in(ctx, st, "%s", name);
     }
     *out = f;
     return OCT_OK;
+}
+
+oct_status oct_engine_file_load(oct_ctx *ctx, const char *path, oct_engine_file **out)
+{
+    oct_container *c = NULL;
+    OCT_TRY(oct_container_open(ctx, path, OCT_ENGINE_FILE_KIND, OCT_ENGINE_FILE_VERSION, 0, &c));
+    return read_container(ctx, c, path, out);
+}
+
+oct_status oct_engine_file_parse(oct_ctx *ctx, const uint8_t *data, size_t n_bytes,
+                                 oct_engine_file **out)
+{
+    oct_container *c = NULL;
+    OCT_TRY(oct_container_open_memory(ctx, data, n_bytes, OCT_ENGINE_FILE_KIND,
+                                      OCT_ENGINE_FILE_VERSION, &c));
+    return read_container(ctx, c, "engine", out);
 }
 
 void oct_engine_file_free(oct_engine_file *f)

@@ -22,12 +22,6 @@ extern "C" {
 #define OCT_ENGINE_FILE_KIND "engine"
 #define OCT_ENGINE_FILE_VERSION 1u
 
-/* A tactic that was chosen by timing: node name -> candidate name. */
-typedef struct oct_tactic {
-    const char *node, *tactic;
-    double us; /* measured when it was chosen; 0 = not timed */
-} oct_tactic;
-
 /* What an engine file says about itself besides the graph. */
 typedef struct oct_engine_info {
     uint32_t precision;     /* OCT_PRECISION_* bits to run it with */
@@ -51,6 +45,9 @@ typedef struct oct_engine_file oct_engine_file;
 /* Reads and validates `path`. OCT_ERR_FORMAT, OCT_ERR_VERSION. */
 OCT_MUST_CHECK oct_status oct_engine_file_load(oct_ctx *ctx, const char *path,
                                                oct_engine_file **out);
+/* The same from memory, which is borrowed during the call only. */
+OCT_MUST_CHECK oct_status oct_engine_file_parse(oct_ctx *ctx, const uint8_t *data, size_t n_bytes,
+                                                oct_engine_file **out);
 void oct_engine_file_free(oct_engine_file *f); /* NULL is allowed; also frees its model */
 const oct_model *oct_engine_file_model(const oct_engine_file *f);
 const oct_engine_info *oct_engine_file_info(const oct_engine_file *f);

@@ -165,10 +165,31 @@ static oct_status tune_time(oct_planner *b, oct_backend *be, const oct_op_desc *
     return st;
 }
 
+/* The candidate that an earlier timing chose for this node; false where it says nothing or the
+ * backend no longer offers it. */
+static bool tactic_stored(const oct_engine *e, const oct_op_desc *d, const oct_candidate *list,
+                          int n, int *choice)
+{
+    for (size_t k = 0; k < e->n_tactics; k++) {
+        if (strcmp(e->tactic[k].node, d->name) != 0)
+            continue;
+        for (int i = 0; i < n; i++)
+            if (strcmp(e->tactic[k].tactic, list[i].name) == 0) {
+                *choice = i;
+                return true;
+            }
+    }
+    return false;
+}
+
+/* *us: time of the choice where it was made by timing, else 0. */
 static oct_status tactic_choose(oct_planner *b, oct_backend *be, const oct_op_desc *d,
-                                const oct_candidate *list, int n, int *choice)
+                                const oct_candidate *list, int n, int *choice, double *us)
 {
     *choice = 0;
+    *us = 0;
+    if (tactic_stored(b->engine, d, list, n, choice))
+        return OCT_OK;
     const bool can_time = be->vt->host_memory && d->n_in <= OCT_MAX_ALIAS && d->n_out <= 2;
     if (!b->engine->tune || n < 2 || !can_time)
         return OCT_OK;
@@ -181,19 +202,21 @@ static oct_status tactic_choose(oct_planner *b, oct_backend *be, const oct_op_de
             *choice = i;
         }
     }
+    *us = best == UINT64_MAX ? 0 : (double)best / 1000.0;
     return OCT_OK;
 }
 
 /* ---- the step ---- */
 
 static oct_status tactic_info(oct_planner *b, const oct_tactic_request *r, const oct_op_desc *d,
-                              const oct_candidate *c, oct_op_info *info)
+                              const oct_candidate *c, double us, oct_op_info *info)
 {
     info->node = r->node->name;
     info->fused = r->node->name;
     info->op = oct_op_name(r->node->op);
     info->tactic = oct_arena_strdup(b->p->arena, c->name);
     info->reason = "";
+    info->tuned_us = us;
     for (int i = 0; i < d->n_in && info->in_dtype == OCT_DT_NONE; i++)
         info->in_dtype = d->in[i].desc.dtype;
     info->out_dtype = d->out[0].desc.dtype;
@@ -208,7 +231,7 @@ static oct_status tactic_info(oct_planner *b, const oct_tactic_request *r, const
 
 static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
                               const oct_tactic_request *r, const oct_op_desc *d,
-                              const oct_candidate *c)
+                              const oct_candidate *c, double us)
 {
     uint32_t workspace = OCT_NONE;
     if (c->workspace_bytes > 0) {
@@ -224,7 +247,7 @@ static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
     s->alias_in = c->alias_in;
     for (uint32_t i = 0; i < r->n_in && i < OCT_MAX_ALIAS; i++)
         s->may_alias |= (uint32_t)c->may_alias[i] << i;
-    OCT_TRY(tactic_info(b, r, d, c, &s->info));
+    OCT_TRY(tactic_info(b, r, d, c, us, &s->info));
     return be->vt->prepare(be, b->ctx, d, c, &s->op);
 }
 
@@ -263,7 +286,7 @@ oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
         .name = r->node->name,
     };
     oct_candidate list[MAX_CANDIDATES];
-    const int cap = b->engine->tune ? MAX_CANDIDATES : 1;
+    const int cap = b->engine->tune || b->engine->n_tactics ? MAX_CANDIDATES : 1;
     memset(list, 0, sizeof list);
     int n = be->vt->enumerate(be, b->ctx, &d, list, cap, reason);
     if (n > 0 && id != OCT_NONE && r->n_out == 1 &&
@@ -272,10 +295,11 @@ oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
         n = 0;
     oct_status st = OCT_OK;
     int choice = 0;
+    double us = 0;
     if (n > 0)
-        st = tactic_choose(b, be, &d, list, n < cap ? n : cap, &choice);
+        st = tactic_choose(b, be, &d, list, n < cap ? n : cap, &choice, &us);
     if (n > 0 && st == OCT_OK)
-        st = tactic_step(b, be, id, r, &d, &list[choice]);
+        st = tactic_step(b, be, id, r, &d, &list[choice], us);
     *taken = n > 0;
     oct_free(b->ctx, operand);
     return st;

@@ -185,6 +185,8 @@ static oct_status engine_init(oct_engine *e, const oct_engine_options *opt)
 {
     e->threads = opt->threads > 0 ? opt->threads : oct_cpu_count();
     e->tune = opt->tune;
+    e->tactic = opt->tactic;
+    e->n_tactics = opt->n_tactics;
     e->row_only = opt->no_fusion;
     e->max_plans = opt->max_plans > 0 ? (uint32_t)opt->max_plans : DEFAULT_PLANS;
     e->arena_limit_bytes = opt->arena_limit_bytes;

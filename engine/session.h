@@ -31,6 +31,12 @@ typedef enum oct_precision {
     OCT_PRECISION_TF32 = 8,
 } oct_precision; /* bits; an engine may mix */
 
+/* A tactic that was chosen by timing: node name -> candidate name. */
+typedef struct oct_tactic {
+    const char *node, *tactic;
+    double us; /* one run when it was chosen; 0 = not timed */
+} oct_tactic;
+
 typedef struct oct_engine_options {
     const char *backend; /* "cpu" (default when NULL), "ref", "cuda", "cuda:N" */
     int threads;         /* threads one worker may use; 0 = oct_cpu_count() */
@@ -40,6 +46,8 @@ typedef struct oct_engine_options {
     const char *const *observe; /* else these names */
     size_t n_observe;
     bool tune;                /* time candidates instead of taking the first */
+    const oct_tactic *tactic; /* takes these where a backend still offers them, without timing; */
+    size_t n_tactics;         /* ... borrowed, must outlive the engine */
     int max_plans;            /* plans kept; 0 = 8 */
     size_t arena_limit_bytes; /* refuse plans above; 0 = none */
     bool no_fusion;           /* debugging: run the graph as imported */
@@ -116,6 +124,7 @@ typedef struct oct_op_info {
     oct_dtype in_dtype, out_dtype;
     oct_shape out_shape;
     const char *reason;        /* why not INT8 / fallback, or "" */
+    double tuned_us;           /* time of the tactic when it was chosen by timing here, else 0 */
     double macs;               /* multiply-accumulates of one run */
     double bytes;              /* operand bytes touched once */
     uint64_t n_runs, total_ns; /* measured when profiling is on */

@@ -28,6 +28,8 @@ struct oct_engine {
     uint32_t n_observed;
     int threads;
     bool tune;
+    const oct_tactic *tactic; /* chosen earlier */
+    size_t n_tactics;
     bool row_only; /* no layout pass ran */
     uint32_t max_plans;
     size_t arena_limit_bytes;

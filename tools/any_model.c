@@ -38,6 +38,14 @@ void oct_any_model_close(oct_any_model *m)
     *m = (oct_any_model){0};
 }
 
+void oct_any_model_tactics(const oct_any_model *m, oct_engine_options *opt)
+{
+    if (!m->engine || opt->tune)
+        return;
+    opt->tactic = oct_engine_file_info(m->engine)->tactic;
+    opt->n_tactics = oct_engine_file_info(m->engine)->n_tactics;
+}
+
 uint32_t oct_any_model_precision(const oct_any_model *m, const char *choice)
 {
     if (m->engine)

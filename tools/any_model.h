@@ -25,6 +25,9 @@ void oct_any_model_close(oct_any_model *m);
 /* OCT_PRECISION_* bits for "auto", "fp32" or "int8". */
 uint32_t oct_any_model_precision(const oct_any_model *m, const char *choice);
 
+/* The tactics stored in an engine file, unless `opt` asks for new timings. They live with `m`. */
+void oct_any_model_tactics(const oct_any_model *m, oct_engine_options *opt);
+
 #ifdef __cplusplus
 }
 #endif

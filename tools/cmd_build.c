@@ -6,7 +6,7 @@
 
 #include "base/build_info.h"
 #include "base/file.h"
-#include "tools/any_model.h"
+#include "tools/engine_io.h"
 #include "tools/scale_source.h"
 
 static const oct_pos positions[] = {
@@ -26,6 +26,15 @@ static const oct_opt options[] = {
      .fallback = "auto",
      .help =
          "int8 needs --stats, --cache or a Q/DQ model; auto is int8 where one of them is there"},
+    {.name = "tune",
+     .type = OCT_OPT_FLAG,
+     .help = "time the kernels that this machine offers for each operator and store the fastest"},
+    {.name = "shape",
+     .arg = "NAME=DIMS",
+     .type = OCT_OPT_TEXT,
+     .repeat = true,
+     .help = "with --tune: shape of an input with open dimensions (default: 1 for each), as in "
+             "data=8x3x224x224"},
     {0}};
 
 static const oct_opt *const shared[] = {oct_scale_opts, oct_scheme_opts, NULL};
@@ -49,6 +58,8 @@ static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
             cli->pos[0]);
     if (strcmp(p, "fp32") == 0 && (scales || m->quantized))
         return oct_cli_usage(cli, "--precision fp32 takes a float model and no scales");
+    if (oct_cli_given(cli, "shape") && !oct_cli_flag(cli, "tune"))
+        return oct_cli_usage(cli, "--shape is for --tune");
     *int8 = scales || m->quantized;
     if (strcmp(p, "int8") == 0 && !*int8)
         return oct_cli_usage(cli,
@@ -56,18 +67,85 @@ static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
     return OCT_OK;
 }
 
+/* ---- tuning ---- */
+
+typedef struct tuning {
+    oct_engine_io io; /* engine and its inputs only */
+    oct_worker *worker;
+    oct_tactic *list; /* names belong to the engine */
+    size_t n;
+} tuning;
+
+static void tuning_deinit(oct_cli *cli, tuning *t)
+{
+    oct_free(cli->ctx, t->list);
+    oct_worker_free(t->worker, cli->ctx);
+    oct_engine_free(t->io.engine, cli->ctx);
+}
+
+static oct_status prepare(oct_cli *cli, tuning *t)
+{
+    oct_shape *shape = oct_alloc_array(cli->ctx, t->io.n_in + 1, sizeof *shape);
+    oct_status st = shape ? OCT_OK : OCT_ERR_NOMEM;
+    for (size_t i = 0; st == OCT_OK && i < t->io.n_in; i++)
+        st = oct_engine_io_shape(&t->io, cli, i, 0, &shape[i]);
+    if (st == OCT_OK)
+        st = oct_worker_prepare(t->worker, cli->ctx, shape, t->io.n_in);
+    oct_free(cli->ctx, shape);
+    return st;
+}
+
+static bool is_listed(const tuning *t, const char *node)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (strcmp(t->list[i].node, node) == 0)
+            return true;
+    return false;
+}
+
+/* Times the candidates of every operator of the model as it will run. Deinit whatever the outcome. */
+static oct_status tune(oct_cli *cli, const oct_model *m, uint32_t precision, tuning *t)
+{
+    const oct_engine_options opt = {.backend =
+                                        strcmp(cli->device, "auto") == 0 ? NULL : cli->device,
+                                    .threads = cli->n_threads,
+                                    .precision = precision,
+                                    .tune = true};
+    OCT_TRY(oct_engine_new(cli->ctx, m, &opt, &t->io.engine));
+    OCT_TRY(oct_worker_new(t->io.engine, cli->ctx, &t->worker));
+    t->io.n_in = oct_engine_inputs(t->io.engine, &t->io.in);
+    OCT_TRY(prepare(cli, t));
+    const oct_op_info *op;
+    const size_t n = oct_worker_ops(t->worker, &op);
+    t->list = oct_alloc_array(cli->ctx, n + 1, sizeof *t->list);
+    if (!t->list)
+        return OCT_ERR_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (op[i].tuned_us > 0 && !is_listed(t, op[i].node))
+            t->list[t->n++] = (oct_tactic){op[i].node, op[i].tactic, op[i].tuned_us};
+    return OCT_OK;
+}
+
 static oct_status save(oct_cli *cli, const oct_model *m, bool int8, const char *quantization,
                        const char *preprocess)
 {
     const oct_model_info *info = oct_model_get_info(m);
-    const oct_engine_info e = {.precision = OCT_PRECISION_F32 | (int8 ? OCT_PRECISION_S8 : 0),
+    const uint32_t precision = OCT_PRECISION_F32 | (int8 ? OCT_PRECISION_S8 : 0);
+    tuning t = {.n = 0};
+    oct_status st = oct_cli_flag(cli, "tune") ? tune(cli, m, precision, &t) : OCT_OK;
+    const oct_engine_info e = {.precision = precision,
                                .model_hash = info->hash,
                                .model_name = info->graph_name,
                                .quantization_json = quantization,
                                .preprocess_json = preprocess,
-                               .built_with = "octet " OCT_VERSION};
-    return oct_engine_file_save(cli->ctx, oct_model_graph(m), &e, oct_cli_str(cli, "output"),
-                                cli->force);
+                               .built_with = "octet " OCT_VERSION,
+                               .tactic = t.list,
+                               .n_tactics = t.n};
+    if (st == OCT_OK)
+        st = oct_engine_file_save(cli->ctx, oct_model_graph(m), &e, oct_cli_str(cli, "output"),
+                                  cli->force);
+    tuning_deinit(cli, &t);
+    return st;
 }
 
 static oct_status build_from_scales(oct_cli *cli, const oct_model *m)
@@ -115,7 +193,8 @@ const oct_cmd oct_cmd_build = {
     .examples = "  octet build model.onnx --stats statistics.h5 -o model.engine\n"
                 "  octet build model.onnx --cache calib.cache --precision int8 -o model.engine\n"
                 "  octet build model.qdq.onnx -o model.engine      a model quantized by any tool\n"
-                "  octet build model.onnx --precision fp32 -o model.fp32.engine\n",
+                "  octet build model.onnx --precision fp32 -o model.fp32.engine\n"
+                "  octet build model.onnx --stats statistics.h5 --tune -o model.engine\n",
     .pos = positions,
     .opts = options,
     .shared = shared,

@@ -51,6 +51,7 @@ oct_status oct_engine_io_init(oct_engine_io *io, oct_cli *cli, const char *path,
                               .no_fusion = oct_cli_flag(cli, "no-fusion")};
     OCT_TRY(oct_any_model_open(cli->ctx, path, &io->model));
     opt.precision = oct_any_model_precision(&io->model, oct_cli_str(cli, "precision"));
+    oct_any_model_tactics(&io->model, &opt);
     oct_status st = oct_engine_new(cli->ctx, io->model.model, &opt, &io->engine);
     if (st != OCT_OK)
         return oct_fail_in(cli->ctx, st, "%s", path);
@@ -123,7 +124,7 @@ static oct_status parse_dims(oct_cli *cli, const char *text, oct_shape *s)
     return OCT_OK;
 }
 
-static oct_status random_shape(const oct_engine_io *io, oct_cli *cli, size_t i, int64_t batch,
+oct_status oct_engine_io_shape(const oct_engine_io *io, oct_cli *cli, size_t i, int64_t batch,
                                oct_shape *s)
 {
     *s = io->in[i].shape;
@@ -149,7 +150,7 @@ static oct_status make_random(oct_engine_io *io, oct_cli *cli, size_t i, uint64_
     oct_array *a = &io->input[i];
     oct_rng rng = {.state = seed + i};
     size_t bytes = 0;
-    OCT_TRY(random_shape(io, cli, i, batch, &a->shape));
+    OCT_TRY(oct_engine_io_shape(io, cli, i, batch, &a->shape));
     a->dtype = io->in[i].dtype;
     const oct_tensor_desc d = oct_tensor_desc_make(a->dtype, a->shape, OCT_LAYOUT_ROW);
     if (!oct_tensor_desc_bytes(&d, &bytes) || !oct_shape_elems(&a->shape, &a->n_elems))

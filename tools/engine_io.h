@@ -37,6 +37,9 @@ OCT_MUST_CHECK oct_status oct_engine_io_set(oct_engine_io *io, oct_cli *cli, con
  * replaces an open axis 0. */
 OCT_MUST_CHECK oct_status oct_engine_io_fill(oct_engine_io *io, oct_cli *cli, uint64_t seed,
                                              int64_t batch);
+/* Shape of input `i` as oct_engine_io_fill() takes it; of `io` only `in` and `n_in` are read. */
+OCT_MUST_CHECK oct_status oct_engine_io_shape(const oct_engine_io *io, oct_cli *cli, size_t i,
+                                              int64_t batch, oct_shape *s);
 /* OCT_ERR_USAGE naming the first input that has no value. */
 OCT_MUST_CHECK oct_status oct_engine_io_check(oct_engine_io *io, oct_cli *cli);
 /* Inputs as the worker wants them; `t` has n_in entries. */

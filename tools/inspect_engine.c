@@ -31,7 +31,7 @@ static oct_status print_text(oct_cli *cli, const oct_engine_file *file, const oc
     OCT_TRY(oct_cli_print(cli, "\n\n"));
     OCT_TRY(oct_inspect_print_io(cli, oct_model_graph(m)));
     OCT_TRY(oct_cli_print(cli, "\n"));
-    return oct_inspect_plan(cli, m, i->precision, NULL);
+    return oct_inspect_plan(cli, m, i->precision, i, NULL);
 }
 
 static oct_status emit_json(oct_cli *cli, const oct_engine_file *file, const oct_model_facts *f)
@@ -51,8 +51,9 @@ static oct_status emit_json(oct_cli *cli, const oct_engine_file *file, const oct
     oct_json_kv_string(&j, "built_with", i->built_with);
     oct_json_kv_string(&j, "quantization", i->quantization_json);
     oct_json_kv_string(&j, "preprocess", i->preprocess_json);
+    oct_json_kv_u64(&j, "tuned", i->n_tactics);
     oct_inspect_write_graph(&j, oct_model_graph(m), f);
-    oct_status st = oct_inspect_plan(cli, m, i->precision, &j);
+    oct_status st = oct_inspect_plan(cli, m, i->precision, i, &j);
     oct_json_end_object(&j);
     if (st == OCT_OK)
         st = oct_strbuf_status(&b);

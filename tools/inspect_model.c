@@ -279,12 +279,15 @@ static oct_status plan_with(oct_cli *cli, oct_engine *e, oct_worker *w, const oc
     return OCT_OK;
 }
 
-oct_status oct_inspect_plan(oct_cli *cli, const oct_model *m, uint32_t precision, oct_json *j)
+oct_status oct_inspect_plan(oct_cli *cli, const oct_model *m, uint32_t precision,
+                            const oct_engine_info *stored, oct_json *j)
 {
     const oct_engine_options opt = {
         .backend = strcmp(cli->device, "auto") == 0 ? NULL : cli->device,
         .threads = cli->n_threads,
         .precision = precision,
+        .tactic = stored ? stored->tactic : NULL,
+        .n_tactics = stored ? stored->n_tactics : 0,
     };
     oct_engine *e;
     oct_worker *w = NULL;

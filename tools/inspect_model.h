@@ -5,6 +5,7 @@
 #ifndef OCT_TOOLS_INSPECT_MODEL_H
 #define OCT_TOOLS_INSPECT_MODEL_H
 
+#include "engine/engine_file.h"
 #include "engine/session.h"
 #include "tools/cli.h"
 
@@ -39,7 +40,7 @@ OCT_MUST_CHECK oct_status oct_inspect_print_dump(oct_cli *cli, const oct_graph *
 /* The operators of a plan for this model at `precision` (OCT_PRECISION_* bits), as a table or as
  * key "plan" of an open object (`j` not NULL). */
 OCT_MUST_CHECK oct_status oct_inspect_plan(oct_cli *cli, const oct_model *m, uint32_t precision,
-                                           oct_json *j);
+                                           const oct_engine_info *stored, oct_json *j);
 
 #ifdef __cplusplus
 }

@@ -104,7 +104,7 @@ static oct_status emit_json(oct_cli *cli, const oct_model *m, const oct_model_fa
     oct_inspect_write_graph(&j, oct_model_graph(m), f);
     write_unsupported(&j, u, n);
     if (oct_cli_flag(cli, "plan") && n == 0)
-        st = oct_inspect_plan(cli, m, plan_precision(m), &j);
+        st = oct_inspect_plan(cli, m, plan_precision(m), NULL, &j);
     oct_json_end_object(&j);
     if (st == OCT_OK)
         st = oct_strbuf_status(&b);
@@ -129,7 +129,7 @@ static oct_status print_text(oct_cli *cli, const oct_model *m, const oct_model_f
     if (!oct_cli_flag(cli, "plan") || n)
         return OCT_OK;
     OCT_TRY(oct_cli_print(cli, "\n"));
-    return oct_inspect_plan(cli, m, plan_precision(m), NULL);
+    return oct_inspect_plan(cli, m, plan_precision(m), NULL, NULL);
 }
 
 static oct_status show_model(oct_cli *cli, const char *path, const oct_model *m)
