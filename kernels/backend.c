@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
+#if defined(OCT_HAVE_CUDA)
+#include "kernels/cuda/cuda.h"
+#endif
 #include "kernels/ref/ref.h"
 
 /* `arg` is what follows the colon of "cuda:1", "" without one. */
@@ -31,6 +34,9 @@ static const struct {
 } BACKENDS[] = {
     {"ref", open_ref},
     {"cpu", open_cpu},
+#if defined(OCT_HAVE_CUDA)
+    {"cuda", oct_cuda_open},
+#endif
 };
 
 oct_status oct_backend_open(oct_ctx *ctx, const char *name, oct_backend **out)
