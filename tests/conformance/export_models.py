@@ -8,6 +8,7 @@ Batch normalization gets the statistics of one random batch, so that activations
 vanish nor explode. CNNs are exported twice: batch normalization folded, and as it is (_bn).
 The YOLO and U-Net modules are written here from the published structure.
 """
+import inspect
 import math
 import pathlib
 import sys
@@ -263,11 +264,13 @@ def randomize(model, size):
 
 
 def export(model, size, path, fold):
+    # Newer releases default to another exporter, which needs packages that Debian has not.
+    legacy = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
     torch.onnx.export(model, torch.randn(2, 3, size, size), str(path), opset_version=OPSET,
                       input_names=["image"], output_names=["output"], training=mode,
                       dynamic_axes={"image": {0: "batch"}, "output": {0: "batch"}},
-                      do_constant_folding=True)
+                      do_constant_folding=True, **legacy)
     print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
