@@ -249,6 +249,24 @@ static oct_status check_set_names(oct_ctx *ctx, const oct_dataset_options *opt)
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
+static oct_status choose_samples(oct_ctx *ctx, const oct_dataset_options *opt, const oct_source *s,
+                                 oct_loader_config *c)
+{
+    if (opt->order == NULL)
+        return oct_subset_choose(ctx, &opt->subset, s->n_items, s->label, &c->order, &c->n_order);
+    c->order = oct_alloc_array(ctx, (size_t)opt->n_order, sizeof *c->order);
+    if (c->order == NULL)
+        return OCT_ERR_NOMEM;
+    for (int64_t i = 0; i < opt->n_order; i++) {
+        c->order[i] = opt->order[i];
+        if (opt->order[i] < (i > 0 ? opt->order[i - 1] + 1 : 0) || opt->order[i] >= s->n_items)
+            return oct_fail(ctx, OCT_ERR_RANGE, "%s: no sample number %lld there, or given twice",
+                            opt->path, (long long)opt->order[i]);
+    }
+    c->n_order = opt->n_order;
+    return OCT_OK;
+}
+
 static const char *no_name(const void *user, int64_t i)
 {
     (void)user;
@@ -285,7 +303,7 @@ static oct_status configure(oct_ctx *ctx, const oct_dataset_options *opt, oct_lo
         return OCT_ERR_NOMEM;
     c->n_inputs = opt->n_inputs;
     OCT_TRY(make_inputs(ctx, opt, s, c));
-    OCT_TRY(oct_subset_choose(ctx, &opt->subset, s->n_items, s->label, &c->order, &c->n_order));
+    OCT_TRY(choose_samples(ctx, opt, s, c));
     c->n_threads = opt->n_threads;
     c->queue = opt->queue > 0 ? opt->queue : DEFAULT_QUEUE;
     c->skip_bad = opt->skip_bad;

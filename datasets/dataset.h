@@ -53,6 +53,8 @@ typedef struct oct_dataset_options {
     int n_threads; /* decoding threads; 0 = in next() */
     int queue;     /* finished batches waiting at most; 0 = 4 */
     oct_subset subset;
+    const int64_t *order; /* these samples and no others, ascending; NULL = as `subset` says */
+    int64_t n_order;
     const char *labels; /* NULL = class folders or the list's own, where there are any;
                          * see labels.h */
     int label_offset;

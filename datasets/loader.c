@@ -472,3 +472,16 @@ int oct_loader_batch(const oct_batch_source *s)
 {
     return ((const loader *)s)->c.batch;
 }
+
+oct_source *oct_loader_source_mutable(const oct_batch_source *s)
+{
+    assert(s->vt == &vtable);
+    return ((const loader *)s)->c.source;
+}
+
+const int64_t *oct_loader_order(const oct_batch_source *s, int64_t *n)
+{
+    assert(s->vt == &vtable);
+    *n = ((const loader *)s)->c.n_order;
+    return ((const loader *)s)->c.order;
+}

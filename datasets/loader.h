@@ -41,6 +41,10 @@ typedef struct oct_loader_config {
 OCT_MUST_CHECK oct_status oct_loader_open(oct_ctx *ctx, const oct_loader_config *config,
                                           oct_batch_source **out);
 const oct_source *oct_loader_source(const oct_batch_source *s);
+/* For calls that are thread-safe beside the loader's own. */
+oct_source *oct_loader_source_mutable(const oct_batch_source *s);
+/* The chosen samples, in order. */
+const int64_t *oct_loader_order(const oct_batch_source *s, int64_t *n);
 int oct_loader_batch(const oct_batch_source *s);
 
 #ifdef __cplusplus

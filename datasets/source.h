@@ -33,6 +33,9 @@ typedef struct oct_source_vtable {
     oct_status (*load)(oct_source *s, oct_ctx *ctx, oct_load_scratch *scratch, int64_t i,
                        void *const *dst, oct_sample *sample);
     void (*close)(oct_source *s);
+    /* The id of sample i without decoding it. Thread-safe; NULL: load() has to tell. */
+    oct_status (*identify)(oct_source *s, oct_ctx *ctx, oct_load_scratch *scratch, int64_t i,
+                           oct_sha256 *id);
 } oct_source_vtable;
 
 struct oct_source { /* first member of every kind; filled by its open function */

@@ -81,17 +81,13 @@ static oct_status read_file(oct_ctx *ctx, oct_load_scratch *scratch, const char 
     return s;
 }
 
-static oct_status files_load(oct_source *base, oct_ctx *ctx, oct_load_scratch *scratch, int64_t i,
-                             void *const *dst, oct_sample *sample)
+/* Reads file i whole and identifies it. */
+static oct_status fetch(const files_source *s, oct_ctx *ctx, oct_load_scratch *scratch, int64_t i,
+                        size_t *n, oct_sha256 *id)
 {
-    const files_source *s = (const files_source *)base;
     const char *name = oct_file_list_name(&s->files, i);
     char path[MAX_PATH_BYTES];
-    oct_decode_info info;
-    size_t n;
     const size_t root_len = strlen(s->files.root), name_len = strlen(name);
-    if (scratch->pre == NULL)
-        OCT_TRY(oct_preprocess_scratch_new(ctx, &scratch->pre));
     if (root_len + name_len + 2 > sizeof path)
         return oct_fail(ctx, OCT_ERR_LIMIT, "%s: path above %d bytes", name, MAX_PATH_BYTES);
     const size_t prefix = name[0] == '/' ? 0 : root_len + 1;
@@ -100,13 +96,33 @@ static oct_status files_load(oct_source *base, oct_ctx *ctx, oct_load_scratch *s
         path[root_len] = '/';
     }
     memcpy(path + prefix, name, name_len + 1);
-    OCT_TRY(read_file(ctx, scratch, path, s->max_file_bytes, &n));
-    oct_sha256_of(scratch->file, n, &sample->id);
+    OCT_TRY(read_file(ctx, scratch, path, s->max_file_bytes, n));
+    oct_sha256_of(scratch->file, *n, id);
+    return OCT_OK;
+}
+
+static oct_status files_load(oct_source *base, oct_ctx *ctx, oct_load_scratch *scratch, int64_t i,
+                             void *const *dst, oct_sample *sample)
+{
+    const files_source *s = (const files_source *)base;
+    const char *name = oct_file_list_name(&s->files, i);
+    oct_decode_info info;
+    size_t n;
+    if (scratch->pre == NULL)
+        OCT_TRY(oct_preprocess_scratch_new(ctx, &scratch->pre));
+    OCT_TRY(fetch(s, ctx, scratch, i, &n, &sample->id));
     OCT_TRY(oct_preprocess_file(s->pre, ctx, scratch->pre, name, scratch->file, n,
                                 dst[s->image_input], sample, &info));
     if (info.n_warnings > 0)
         oct_log(ctx, OCT_LOG_DEBUG, "%s: %d decoder warnings", name, info.n_warnings);
     return OCT_OK;
+}
+
+static oct_status files_identify(oct_source *base, oct_ctx *ctx, oct_load_scratch *scratch,
+                                 int64_t i, oct_sha256 *id)
+{
+    size_t n;
+    return fetch((const files_source *)base, ctx, scratch, i, &n, id);
 }
 
 static void files_close(oct_source *base)
@@ -122,8 +138,10 @@ static void files_close(oct_source *base)
     oct_free(ctx, s);
 }
 
-static const oct_source_vtable dir_vtable = {"dir", files_name, files_load, files_close};
-static const oct_source_vtable list_vtable = {"list", files_name, files_load, files_close};
+static const oct_source_vtable dir_vtable = {"dir", files_name, files_load, files_close,
+                                             files_identify};
+static const oct_source_vtable list_vtable = {"list", files_name, files_load, files_close,
+                                              files_identify};
 
 /* ---- labels ----------------------------------------------------------------------------- */
 

@@ -155,8 +155,8 @@ static void npy_close(oct_source *base)
     oct_free(ctx, s);
 }
 
-static const oct_source_vtable npy_vtable = {"npy", npy_name, npy_load, npy_close};
-static const oct_source_vtable npz_vtable = {"npz", npy_name, npy_load, npy_close};
+static const oct_source_vtable npy_vtable = {"npy", npy_name, npy_load, npy_close, NULL};
+static const oct_source_vtable npz_vtable = {"npz", npy_name, npy_load, npy_close, NULL};
 
 /* Rows of an array [M, ...] against an input [N, ...]; an array without the first axis is one
  * row. */

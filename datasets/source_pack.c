@@ -74,7 +74,17 @@ static void pack_close(oct_source *base)
     oct_free(ctx, s);
 }
 
-static const oct_source_vtable pack_vtable = {"pack", pack_name, pack_load, pack_close};
+static oct_status pack_identify(oct_source *base, oct_ctx *ctx, oct_load_scratch *scratch,
+                                int64_t i, oct_sha256 *id)
+{
+    (void)ctx;
+    (void)scratch;
+    *id = ((const pack_source *)base)->id[i];
+    return OCT_OK;
+}
+
+static const oct_source_vtable pack_vtable = {"pack", pack_name, pack_load, pack_close,
+                                              pack_identify};
 
 static oct_status malformed(const pack_source *s, const oct_source_request *r, const char *what)
 {
