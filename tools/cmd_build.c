@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "base/build_info.h"
 #include "base/file.h"
 #include "tools/engine_io.h"
 #include "tools/scale_source.h"
@@ -129,21 +128,12 @@ static oct_status tune(oct_cli *cli, const oct_model *m, uint32_t precision, tun
 static oct_status save(oct_cli *cli, const oct_model *m, bool int8, const char *quantization,
                        const char *preprocess)
 {
-    const oct_model_info *info = oct_model_get_info(m);
     const uint32_t precision = OCT_PRECISION_F32 | (int8 ? OCT_PRECISION_S8 : 0);
     tuning t = {.n = 0};
     oct_status st = oct_cli_flag(cli, "tune") ? tune(cli, m, precision, &t) : OCT_OK;
-    const oct_engine_info e = {.precision = precision,
-                               .model_hash = info->hash,
-                               .model_name = info->graph_name,
-                               .quantization_json = quantization,
-                               .preprocess_json = preprocess,
-                               .built_with = "octet " OCT_VERSION,
-                               .tactic = t.list,
-                               .n_tactics = t.n};
+    const oct_engine_origin origin = {int8, quantization, preprocess, t.list, t.n};
     if (st == OCT_OK)
-        st = oct_engine_file_save(cli->ctx, oct_model_graph(m), &e, oct_cli_str(cli, "output"),
-                                  cli->force);
+        st = oct_engine_write(cli->ctx, m, &origin, oct_cli_str(cli, "output"), cli->force);
     tuning_deinit(cli, &t);
     return st;
 }

@@ -11,8 +11,6 @@
 #include "tools/dataset_options.h"
 #include "tools/scale_results.h"
 
-#define MAX_INPUTS 64
-
 /* ---- options ----------------------------------------------------------------------------- */
 
 /* "I/N", I from 1. */
@@ -134,29 +132,15 @@ static oct_status run_and_write(oct_cli *cli, const oct_model *model, oct_batch_
     return OCT_OK;
 }
 
-static size_t model_inputs(const oct_model *model, oct_input_spec *spec)
-{
-    const oct_graph *g = oct_model_graph(model);
-    uint32_t n;
-    const oct_value_id *in = oct_graph_inputs(g, &n);
-    for (uint32_t i = 0; i < n && i < MAX_INPUTS; i++) {
-        const oct_value *v = oct_graph_value(g, in[i]);
-        spec[i] = (oct_input_spec){v->name, v->dtype, v->shape};
-    }
-    return n;
-}
-
 static oct_status with_source(oct_cli *cli, const oct_model *model, oct_calib_options *opt,
                               oct_stats **out)
 {
-    oct_input_spec spec[MAX_INPUTS];
-    const size_t n = model_inputs(model, spec);
-    if (n == 0 || n > MAX_INPUTS)
-        return oct_fail(cli->ctx, OCT_ERR_UNSUPPORTED, "the model has %zu inputs, expected 1 to %d",
-                        n, MAX_INPUTS);
+    oct_input_spec spec[OCT_MAX_MODEL_INPUTS];
+    int n;
+    OCT_TRY(oct_model_input_specs(cli->ctx, model, spec, &n));
     oct_dataset_args args;
     oct_batch_source *source = NULL;
-    oct_status st = oct_dataset_args_init(&args, cli, cli->pos[1], spec, (int)n);
+    oct_status st = oct_dataset_args_init(&args, cli, cli->pos[1], spec, n);
     if (st == OCT_OK && opt->resume != NULL)
         st = oct_dataset_args_use(&args, opt->checkpoint,
                                   oct_stats_get_origin(opt->resume)->preprocess);

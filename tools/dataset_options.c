@@ -226,6 +226,23 @@ static oct_status read_limits(oct_cli *cli, oct_dataset_options *o)
     return OCT_OK;
 }
 
+oct_status oct_model_input_specs(oct_ctx *ctx, const oct_model *m,
+                                 oct_input_spec spec[OCT_MAX_MODEL_INPUTS], int *n)
+{
+    const oct_graph *g = oct_model_graph(m);
+    uint32_t n_in;
+    const oct_value_id *in = oct_graph_inputs(g, &n_in);
+    if (n_in == 0 || n_in > OCT_MAX_MODEL_INPUTS)
+        return oct_fail(ctx, OCT_ERR_UNSUPPORTED, "the model has %u inputs, expected 1 to %d", n_in,
+                        OCT_MAX_MODEL_INPUTS);
+    for (uint32_t i = 0; i < n_in; i++) {
+        const oct_value *v = oct_graph_value(g, in[i]);
+        spec[i] = (oct_input_spec){v->name, v->dtype, v->shape};
+    }
+    *n = (int)n_in;
+    return OCT_OK;
+}
+
 oct_status oct_dataset_args_init(oct_dataset_args *a, oct_cli *cli, const char *path,
                                  const oct_input_spec *input, int n_inputs)
 {

@@ -16,6 +16,7 @@
 #define OCT_TOOLS_DATASET_OPTIONS_H
 
 #include "datasets/dataset.h"
+#include "engine/model.h"
 #include "tools/cli.h"
 
 #ifdef __cplusplus
@@ -25,6 +26,11 @@ extern "C" {
 /* --preset --config --size --exif --image-input --set-input --limit --subset --labels
  * --label-offset --on-error --allow-truncated --max-pixels --max-side */
 extern const oct_opt oct_dataset_opts[];
+
+#define OCT_MAX_MODEL_INPUTS 64
+/* Inputs of a model as a data set has to feed them. OCT_ERR_UNSUPPORTED: none, or too many. */
+OCT_MUST_CHECK oct_status oct_model_input_specs(oct_ctx *ctx, const oct_model *m,
+                                                oct_input_spec spec[OCT_MAX_MODEL_INPUTS], int *n);
 
 typedef struct oct_dataset_args {
     oct_cli *cli;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/build_info.h"
 #include "base/numeric.h"
 #include "base/rng.h"
 
@@ -222,4 +223,19 @@ void oct_engine_io_tensors(const oct_engine_io *io, oct_tensor *t)
         t[i].desc = oct_tensor_desc_make(io->input[i].dtype, io->input[i].shape, OCT_LAYOUT_ROW);
         t[i].data = io->input[i].data;
     }
+}
+
+oct_status oct_engine_write(oct_ctx *ctx, const oct_model *m, const oct_engine_origin *o,
+                            const char *path, bool force)
+{
+    const oct_model_info *info = oct_model_get_info(m);
+    const oct_engine_info e = {.precision = OCT_PRECISION_F32 | (o->int8 ? OCT_PRECISION_S8 : 0u),
+                               .model_hash = info->hash,
+                               .model_name = info->graph_name,
+                               .quantization_json = o->quantization,
+                               .preprocess_json = o->preprocess,
+                               .built_with = "octet " OCT_VERSION,
+                               .tactic = o->tactic,
+                               .n_tactics = o->n_tactics};
+    return oct_engine_file_save(ctx, oct_model_graph(m), &e, path, force);
 }

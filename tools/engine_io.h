@@ -42,6 +42,18 @@ OCT_MUST_CHECK oct_status oct_engine_io_shape(const oct_engine_io *io, oct_cli *
                                               int64_t batch, oct_shape *s);
 /* OCT_ERR_USAGE naming the first input that has no value. */
 OCT_MUST_CHECK oct_status oct_engine_io_check(oct_engine_io *io, oct_cli *cli);
+/* Writes an engine file of `m`: INT8 if it is quantized, with the provenance of
+ * its scales (JSON, "{}" = none), the preprocessing of its calibration ("" = none) and timed tactics. */
+typedef struct oct_engine_origin {
+    bool int8;
+    const char *quantization, *preprocess;
+    const oct_tactic *tactic;
+    size_t n_tactics;
+} oct_engine_origin;
+OCT_MUST_CHECK oct_status oct_engine_write(oct_ctx *ctx, const oct_model *m,
+                                           const oct_engine_origin *o, const char *path,
+                                           bool force);
+
 /* Inputs as the worker wants them; `t` has n_in entries. */
 void oct_engine_io_tensors(const oct_engine_io *io, oct_tensor *t);
 

@@ -76,13 +76,23 @@ const oct_opt oct_scheme_opts[] = {
 
 /* ---- thresholds ---- */
 
-static bool find_amax(void *user, const char *name, float *amax)
+static bool find_in_ranges(void *user, const char *name, float *amax)
 {
-    const oct_range *r = oct_ranges_find(((oct_scale_source *)user)->ranges, name);
+    const oct_range *r = oct_ranges_find(user, name);
     if (!r)
         return false;
     *amax = r->amax;
     return true;
+}
+
+oct_amax_source oct_amax_of_ranges(const oct_ranges *r)
+{
+    return (oct_amax_source){(void *)(uintptr_t)r, find_in_ranges};
+}
+
+static bool find_amax(void *user, const char *name, float *amax)
+{
+    return find_in_ranges(((oct_scale_source *)user)->ranges, name, amax);
 }
 
 static oct_status thresholds_of(oct_scale_source *s, const oct_stats *stats,
@@ -116,19 +126,27 @@ static void describe(oct_scale_source *s, const char *kind, const char *how, con
     oct_json_end_object(&j);
 }
 
+static oct_status take_statistics(oct_scale_source *s, const oct_stats *stats,
+                                  const oct_method *method, const oct_sha256 *file)
+{
+    char text[OCT_METHOD_TEXT_BYTES];
+    OCT_TRY(thresholds_of(s, stats, method));
+    s->preprocess = oct_strdup(s->ctx, oct_stats_get_origin(stats)->preprocess);
+    describe(s, "statistics", oct_method_text(method, text), file, oct_stats_n_images(stats));
+    return s->preprocess ? oct_strbuf_status(&s->provenance) : OCT_ERR_NOMEM;
+}
+
 static oct_status from_statistics(oct_scale_source *s, oct_cli *cli, const oct_model *model,
                                   const char *path)
 {
     oct_stats *stats = NULL;
     oct_method method;
     oct_sha256 hash;
-    char text[OCT_METHOD_TEXT_BYTES];
     OCT_TRY(oct_method_parse(s->ctx, oct_cli_str(cli, "method"), &method));
     OCT_TRY(oct_sha256_of_file(s->ctx, path, &hash));
     OCT_TRY(oct_stats_read(s->ctx, path, &stats));
-    const oct_stats_origin *origin = oct_stats_get_origin(stats);
     oct_status st = OCT_OK;
-    if (oct_sha256_cmp(&origin->model, &oct_model_get_info(model)->hash) != 0)
+    if (oct_sha256_cmp(&oct_stats_get_origin(stats)->model, &oct_model_get_info(model)->hash) != 0)
         st = oct_fail(s->ctx, OCT_ERR_STALE,
                       "%s was collected on another model; calibrate this one", path);
     if (st == OCT_OK && !oct_stats_is_complete(stats))
@@ -136,12 +154,7 @@ static oct_status from_statistics(oct_scale_source *s, oct_cli *cli, const oct_m
                 "%s is a checkpoint of an unfinished calibration (%llu images)", path,
                 (unsigned long long)oct_stats_n_images(stats));
     if (st == OCT_OK)
-        st = thresholds_of(s, stats, &method);
-    if (st == OCT_OK) {
-        s->preprocess = oct_strdup(s->ctx, origin->preprocess);
-        describe(s, "statistics", oct_method_text(&method, text), &hash, oct_stats_n_images(stats));
-        st = s->preprocess ? oct_strbuf_status(&s->provenance) : OCT_ERR_NOMEM;
-    }
+        st = take_statistics(s, stats, &method, &hash);
     oct_stats_free(stats);
     return st;
 }
@@ -159,12 +172,25 @@ static oct_status from_cache(oct_scale_source *s, const char *path)
     return s->preprocess ? oct_strbuf_status(&s->provenance) : OCT_ERR_NOMEM;
 }
 
+static void start(oct_scale_source *s, oct_ctx *ctx)
+{
+    *s = (oct_scale_source){.ctx = ctx};
+    oct_strbuf_init(&s->provenance, ctx);
+    s->amax = (oct_amax_source){s, find_amax};
+}
+
+oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_ctx *ctx, const oct_stats *stats,
+                                       const oct_method *method, const oct_sha256 *file)
+{
+    start(s, ctx);
+    OCT_TRY(oct_ranges_new(ctx, &s->ranges));
+    return take_statistics(s, stats, method, file);
+}
+
 oct_status oct_scale_source_init(oct_scale_source *s, oct_cli *cli, const oct_model *model)
 {
     const char *stats = oct_cli_str(cli, "stats"), *cache = oct_cli_str(cli, "cache");
-    *s = (oct_scale_source){.ctx = cli->ctx};
-    oct_strbuf_init(&s->provenance, cli->ctx);
-    s->amax = (oct_amax_source){s, find_amax};
+    start(s, cli->ctx);
     if (!stats == !cache)
         return oct_cli_usage(cli,
                              "INT8 needs thresholds: give either --stats FILE or --cache FILE");

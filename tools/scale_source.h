@@ -7,6 +7,7 @@
 #define OCT_TOOLS_SCALE_SOURCE_H
 
 #include "calib/ranges.h"
+#include "calib/statistics.h"
 #include "engine/model.h"
 #include "quant/quantize.h"
 #include "tools/cli.h"
@@ -33,6 +34,13 @@ typedef struct oct_scale_source {
 OCT_MUST_CHECK oct_status oct_scale_source_init(oct_scale_source *s, oct_cli *cli,
                                                 const oct_model *model);
 void oct_scale_source_deinit(oct_scale_source *s);
+/* The same from statistics in memory, whose file has the hash `file`; no option is read. */
+OCT_MUST_CHECK oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_ctx *ctx,
+                                                      const oct_stats *stats,
+                                                      const oct_method *method,
+                                                      const oct_sha256 *file);
+/* Thresholds that some ranges (borrowed) hold. */
+oct_amax_source oct_amax_of_ranges(const oct_ranges *r);
 
 typedef struct oct_scheme_args {
     oct_ctx *ctx;

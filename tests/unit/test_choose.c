@@ -75,7 +75,8 @@ static void release(oct_batch_source *s, const oct_batch *b)
     (void)b;
 }
 
-static const oct_batch_source_vtable vtable = {.n_samples = count, .next = next, .release = release};
+static const oct_batch_source_vtable vtable = {
+    .n_samples = count, .next = next, .release = release};
 
 static memory_source *source_of(int n)
 {
@@ -112,8 +113,7 @@ static oct_status choose(const float *amax, int n, int n_images, int workers,
     const oct_choose_options opt = {.workers = workers};
     memory_source *m = source_of(n_images);
     for (int i = 0; i < n; i++)
-        c[i] = (oct_choose_candidate){"a threshold",
-                                      {(void *)(uintptr_t)&amax[i], find_amax}};
+        c[i] = (oct_choose_candidate){"a threshold", {(void *)(uintptr_t)&amax[i], find_amax}};
     const oct_status st = oct_choose(ctx, model, c, n, &scheme, &m->base, &opt, out);
     test_free(m);
     return st;
