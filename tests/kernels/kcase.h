@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One descriptor run by `ref` and by every candidate that `cpu` has for it, with 1 and 3
- * threads, in the layouts asked for, each run twice and behind guard bytes.
+ * One descriptor run by `ref` and by every candidate that the backend under test has for it, in
+ * the layouts asked for, each run twice and behind guard bytes. The backend is `cpu` (with 1
+ * and 3 threads), or what the environment's OCT_TEST_BACKEND names: "cuda", "cuda:1". On a
+ * device everything is also offered strided (windows of larger tensors), the second run is
+ * replayed from a captured graph (so run() may neither allocate nor wait), and without a device the
+ * program ends with 77, saying so. Candidates with may_alias are also run in place.
  *
  *     kc_begin(&k, OCT_OP_CONV, &attr);
  *     kc_in_f32(&k, shape, KC_NORMAL);          row-major data; laid out as k.layout says when run
@@ -44,10 +48,13 @@ typedef struct kcase {
     int n_in, n_out;
     oct_epilogue epilogue;
     oct_layout layout; /* for tensors of rank >= 3 that are not fixed */
+    bool may_decline;  /* no candidate of a device in any layout is no failure; for all cases:
+                             OCT_TEST_MAY_DECLINE=1 in the environment */
     oct_rng rng;
 } kcase;
 
-void kc_open(void); /* both backends */
+void kc_open(void); /* `ref` and the backend under test */
+bool kc_on_device(void);
 void kc_close(void);
 void kc_totals(const char *what);
 
@@ -63,10 +70,10 @@ void kc_quant(kcase *k, kc_tensor *t, float scale, int zero_point);
 void kc_quant_axis(kcase *k, kc_tensor *t, float scale, int axis);
 kc_tensor *kc_out(kcase *k, oct_dtype dt);
 
-/* Compares and frees the case. f32: |a - b| <= tolerance * max |ref|; 8-bit outputs: at most 1
+/* Compares and frees the case. f32, f16: |a - b| <= tolerance * max |ref|; 8-bit outputs: at most 1
  * apart, counted towards kc_totals(), which fails above 1 in 10,000; others: equal. */
 void kc_check(kcase *k, double tolerance);
-/* f32 outputs: |a - b| <= relative * |ref| + tiny, element by element. */
+/* f32 and f16 outputs: |a - b| <= relative * |ref| + tiny, element by element. */
 void kc_check_each(kcase *k, double relative);
 
 #endif /* OCT_TESTS_KERNELS_KCASE_H */
