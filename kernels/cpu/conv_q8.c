@@ -48,6 +48,10 @@ static size_t copy_row_bytes(const oct_q8_conv *op)
 static size_t worker_bytes(const oct_q8_conv *op)
 {
     size_t part[3];
+#if defined(OCT_X86)
+    if (op->direct.on)
+        return oct_q8_direct_worker_bytes(op);
+#endif
     return list_bytes(op, part) + aligned(op->copies ? op->chunk * copy_row_bytes(op) : 0);
 }
 
@@ -315,6 +319,7 @@ static bool query(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate
         return false;
     snprintf(c->name, sizeof c->name, "cpu:%s:%s:%s", op.depthwise ? "depthwise" : "conv",
              op.dw_vnni     ? "vnni"
+             : op.direct.on ? "direct"
              : op.depthwise ? "q8"
                             : kinds[op.kind],
              oct_cpu_isa_name(&be->isa));
@@ -335,7 +340,6 @@ static oct_status prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, const
     (void)c;
     if (!op)
         return OCT_ERR_NOMEM;
-    op->base.run = conv_run;
     op->base.release = conv_release;
     const oct_status st = oct_q8_conv_plan(be, ctx, d, op, reason)
                               ? oct_q8_conv_pack(be, ctx, d, op)
@@ -345,6 +349,11 @@ static oct_status prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, const
         oct_free(be->ctx, op);
         return st;
     }
+    op->base.run = conv_run;
+#if defined(OCT_X86)
+    if (op->direct.on)
+        op->base.run = oct_q8_direct_run;
+#endif
     *out = &op->base;
     return OCT_OK;
 }

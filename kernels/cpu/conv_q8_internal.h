@@ -9,6 +9,7 @@
 #include "kernels/cpu/depthwise_q8.h"
 #include "kernels/cpu/gemm_q8.h"
 #include "kernels/cpu/taps.h"
+#include "kernels/cpu/tile_vnni.h"
 
 /* How the model's weights lie: element (group, tap, k, n), steps in elements. */
 typedef struct oct_q8_source {
@@ -17,6 +18,19 @@ typedef struct oct_q8_source {
     ptrdiff_t group_step, tap_step, k_step, n_step;
     const oct_quant *quant;
 } oct_q8_source;
+
+/* The way of most VNNI convolutions (conv_q8_direct.c): every tap lies at one distance from the
+ * pixel's first, in the tensor itself or in a padded copy of the rows at hand. */
+typedef struct oct_q8_direct {
+    bool on, in_place;
+    size_t run;                      /* kernel columns read as one tap */
+    size_t taps, lanes;              /* of 4 bytes, per tap */
+    size_t padded_width;             /* pixels of a copied row */
+    int64_t pixel_step, row_step;    /* bytes, in the tensor or the copy */
+    size_t chunk;                    /* pixels at once, at most */
+    size_t pixel_parts, panel_parts; /* work items */
+    oct_vnni_finish finish;
+} oct_q8_direct;
 
 typedef struct oct_q8_conv {
     oct_cpu_op base;
@@ -40,9 +54,10 @@ typedef struct oct_q8_conv {
     int64_t residual_batch, residual_axis[3];
     int residual, x_zero, threads;
     bool depthwise, copies, x_signed;
-    bool linear;       /* output pixel i reads input pixel i, all at one distance */
-    bool dw_vnni;      /* depthwise_q8.h */
-    void *lane_params; /* its comp, m, b in lane order */
+    bool linear;  /* output pixel i reads input pixel i, all at one distance */
+    bool dw_vnni; /* depthwise_q8.h */
+    oct_q8_direct direct;
+    void *lane_params; /* comp, m, b in lane order, of dw_vnni and direct */
 } oct_q8_conv;
 
 /* Fills all but what is allocated. False with a reason. */
@@ -52,5 +67,16 @@ bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_co
 oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op);
 size_t oct_q8_padded_channels(const oct_q8_conv *op);
 void oct_q8_conv_deinit(oct_cpu *be, oct_q8_conv *op);
+
+#if defined(OCT_X86)
+/* False where it cannot serve; the caller has filled all but `direct`. */
+bool oct_q8_direct_plan(oct_q8_conv *op);
+size_t oct_q8_direct_worker_bytes(const oct_q8_conv *op);
+size_t oct_q8_direct_lanes(const oct_q8_conv *op); /* packed weights, in 4 bytes */
+void oct_q8_direct_pack(const oct_q8_conv *op, uint32_t *out);
+void oct_q8_direct_deltas(const oct_q8_conv *op, ptrdiff_t *delta); /* [group * taps] */
+oct_status oct_q8_direct_params(oct_q8_conv *op, oct_ctx *ctx);     /* after comp and factors */
+oct_status oct_q8_direct_run(const oct_cpu_op *base, oct_ctx *ctx, const oct_run_args *a);
+#endif
 
 #endif /* OCT_KERNELS_CPU_CONV_Q8_INTERNAL_H */

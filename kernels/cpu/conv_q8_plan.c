@@ -233,6 +233,9 @@ bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_co
     if (!others_fit(op, d, reason))
         return false;
     op->linear = is_linear(op);
+#if defined(OCT_X86)
+    op->direct.on = oct_q8_direct_plan(op);
+#endif
     return true;
 }
 
@@ -273,6 +276,10 @@ static size_t lanes_of(const oct_q8_conv *op)
 
 static size_t packed_lanes(const oct_q8_conv *op)
 {
+#if defined(OCT_X86)
+    if (op->direct.on)
+        return oct_q8_direct_lanes(op);
+#endif
     if (op->dw_vnni)
         return (op->taps + 3) / 4 * oct_q8_padded_channels(op);
     if (op->depthwise)
@@ -300,6 +307,12 @@ static oct_status pack(void *user, oct_ctx *ctx, void *dst)
     const oct_q8_conv *op = user;
     uint32_t *out = dst;
     (void)ctx;
+#if defined(OCT_X86)
+    if (op->direct.on) {
+        oct_q8_direct_pack(op, out);
+        return OCT_OK;
+    }
+#endif
     if (op->dw_vnni) {
         pack_dw_vnni(op, out);
         return OCT_OK;
@@ -327,7 +340,7 @@ static void set_comp(oct_q8_conv *op, const oct_op_desc *d)
         oct_operand_present(d, 2) && d->epilogue.residual != 2 && d->in[2].desc.dtype == OCT_DT_S32;
     const int32_t *bias = has_bias ? d->in[2].data : NULL;
     const bool subtract = op->depthwise || op->kind != OCT_Q8_S16;
-    const int32_t zero = op->x_zero + (op->dw_vnni && op->x_signed ? 128 : 0);
+    const int32_t zero = op->x_zero + ((op->dw_vnni || op->direct.on) && op->x_signed ? 128 : 0);
     for (size_t c = 0; c < (size_t)op->win.out_channels; c++) {
         uint32_t sum = 0;
         for (size_t t = 0; subtract && zero != 0 && t < op->taps; t++)
@@ -382,7 +395,7 @@ oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct
     op->comp = oct_alloc_array(ctx, n, sizeof *op->comp);
     op->factors = oct_alloc_array(ctx, n * 2 * (size_t)d->n_out, sizeof *op->factors);
     uint8_t *padding = oct_alloc(ctx, c);
-    op->delta = oct_alloc_array(ctx, op->taps, sizeof *op->delta);
+    op->delta = oct_alloc_array(ctx, op->taps * (size_t)op->win.group, sizeof *op->delta);
     op->padding = padding;
     if (!op->comp || !op->factors || !padding || !op->delta)
         return OCT_ERR_NOMEM;
@@ -393,7 +406,14 @@ oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct
     op->finish.comp = op->comp;
     if (op->dw_vnni)
         OCT_TRY(set_lane_params(op, ctx));
-    const uint64_t format = (uint64_t)op->taps << 40 | (uint64_t)op->win.group << 16 |
+#if defined(OCT_X86)
+    if (op->direct.on) {
+        oct_q8_direct_deltas(op, op->delta);
+        OCT_TRY(oct_q8_direct_params(op, ctx));
+    }
+#endif
+    const uint64_t format = (uint64_t)op->taps << 48 | (uint64_t)(op->direct.run & 255) << 40 |
+                            (uint64_t)op->win.group << 16 | (uint64_t)op->direct.on << 7 |
                             (uint64_t)op->kernels->panel << 8 | (uint64_t)op->dw_vnni << 6 |
                             (uint64_t)op->copies << 5 | (uint64_t)op->kind << 3 |
                             (op->source.k_step == 1) * 4u | op->win.transposed * 2u;
