@@ -115,6 +115,12 @@ typedef struct reader {
 
 static oct_status read_struct(reader *rd, oct_report_kind kind, const json_t *v, void *p);
 
+static oct_status fail_at(const reader *rd, const char *key, const char *expected)
+{
+    return oct_fail(rd->at.ctx, OCT_ERR_FORMAT, "%s: key '%s%s': expected %s", rd->at.file,
+                    rd->at.where, key, expected);
+}
+
 static oct_status read_text(reader *rd, const json_t *obj, const char *key, const char **out)
 {
     const char *text = NULL;
@@ -123,10 +129,20 @@ static oct_status read_text(reader *rd, const json_t *obj, const char *key, cons
     return text && !*out ? OCT_ERR_NOMEM : OCT_OK;
 }
 
-static oct_status fail_at(const reader *rd, const char *key, const char *expected)
+/* One of the words in `choices`, "a|b|c". */
+static bool is_choice(const char *choices, const char *text)
 {
-    return oct_fail(rd->at.ctx, OCT_ERR_FORMAT, "%s: key '%s%s': expected %s", rd->at.file,
-                    rd->at.where, key, expected);
+    const size_t n = strlen(text);
+    for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+        if (strcspn(p, "|") == n && strncmp(p, text, n) == 0)
+            return true;
+    return false;
+}
+
+static oct_status read_choice(reader *rd, const json_t *obj, const oct_field *f, const char **out)
+{
+    OCT_TRY(read_text(rd, obj, f->key, out));
+    return !*out || is_choice(f->choices, *out) ? OCT_OK : fail_at(rd, f->key, f->choices);
 }
 
 static oct_status read_interval(reader *rd, const json_t *obj, const char *key,
@@ -220,7 +236,7 @@ static oct_status read_member(reader *rd, const oct_field *f, const json_t *obj,
         return fail_at(rd, f->key, "a text, found nothing");
     switch (f->type) {
     case OCT_FIELD_TEXT:
-        return read_text(rd, obj, f->key, at);
+        return f->choices ? read_choice(rd, obj, f, at) : read_text(rd, obj, f->key, at);
     case OCT_FIELD_F64:
         return oct_json_opt_f64(&rd->at, obj, f->key, at);
     case OCT_FIELD_S64:

@@ -131,6 +131,17 @@ oct_status oct_cli_print_buf(oct_cli *cli, const oct_strbuf *b)
     return write_stdout(cli, b->text ? b->text : "", b->len);
 }
 
+oct_status oct_cli_print_table(oct_cli *cli, const oct_table *t)
+{
+    oct_strbuf b;
+    oct_strbuf_init(&b, cli->ctx);
+    oct_status st = oct_table_render(t, &b);
+    if (st == OCT_OK)
+        st = oct_cli_print_buf(cli, &b);
+    oct_strbuf_deinit(&b);
+    return st;
+}
+
 oct_status oct_cli_printf(oct_cli *cli, const char *fmt, ...)
 {
     char text[1024];

@@ -14,7 +14,7 @@
 
 #include "base/ctx.h"
 #include "base/json.h"
-#include "base/strbuf.h"
+#include "base/table.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -132,17 +132,7 @@ OCT_MUST_CHECK oct_status oct_cli_print_buf(oct_cli *cli, const oct_strbuf *b);
  * --json. A newline is added. */
 OCT_MUST_CHECK oct_status oct_cli_emit_json(oct_cli *cli, const oct_strbuf *b);
 
-/* Aligned columns. `columns`: titles separated by '|', a leading '>' aligns right:
- * "name|>count|>share". Cells are added row by row; text is made printable. */
-typedef struct oct_table oct_table;
-OCT_MUST_CHECK oct_status oct_table_new(oct_ctx *ctx, const char *columns, oct_table **out);
-void oct_table_free(oct_table *t); /* NULL is allowed */
-void oct_table_str(oct_table *t, const char *s);
-void oct_table_strf(oct_table *t, const char *fmt, ...) OCT_PRINTF(2, 3); /* no %f/%g/%e */
-void oct_table_s64(oct_table *t, int64_t v);
-void oct_table_fixed(oct_table *t, double v, int decimals); /* NaN shows as "-" */
-/* Appends the table to `out`; OCT_ERR_NOMEM if any allocation on the way failed. */
-OCT_MUST_CHECK oct_status oct_table_render(const oct_table *t, oct_strbuf *out);
+/* A table (base/table.h). */
 OCT_MUST_CHECK oct_status oct_cli_print_table(oct_cli *cli, const oct_table *t);
 
 /* ---- progress on stderr ----------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * octet scales: every calibrator on statistics that are already there.
  */
 #include "tools/cache_cmds.h"
-#include "tools/scale_results.h"
+#include "tools/scale_report.h"
 
 static oct_status show(oct_cli *cli, const oct_scale_results *r)
 {

@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/parallel.h"
-#include "calib/plot.h"
 #include "tools/cache_cmds.h"
 
 /* ---- computing --------------------------------------------------------------------------- */
@@ -192,7 +190,7 @@ void oct_scale_results_json(const oct_scale_results *r, oct_json *j)
     oct_json_end_array(j);
 }
 
-/* ---- ranges and plots -------------------------------------------------------------------- */
+/* ---- ranges -------------------------------------------------------------------- */
 
 oct_status oct_scale_results_ranges(oct_cli *cli, const oct_scale_results *r, int m,
                                     oct_ranges **out)
@@ -211,47 +209,6 @@ oct_status oct_scale_results_ranges(oct_cli *cli, const oct_scale_results *r, in
     }
     *out = made;
     return OCT_OK;
-}
-
-static oct_status plot_all(oct_cli *cli, const oct_scale_results *r, oct_strbuf *b)
-{
-    oct_hist scratch;
-    oct_hist_init(&scratch);
-    oct_status st = OCT_OK;
-    oct_plot_begin(b, r->n_tensors);
-    for (size_t i = 0; st == OCT_OK && i < r->n_tensors; i++) {
-        const oct_hist *h;
-        oct_plot_line line[OCT_SCALES_MAX_METHODS];
-        for (int m = 0; m < r->n_methods; m++)
-            line[m] = (oct_plot_line){r->label[m], cell_of(r, i, m)->result.amax};
-        st = oct_stats_hist(cli->ctx, r->stats, i, &scratch, &h);
-        if (st == OCT_OK)
-            oct_plot_hist(b, (double)i * OCT_PLOT_HEIGHT, oct_stats_at(r->stats, i)->name, h, line,
-                          (size_t)r->n_methods);
-    }
-    oct_plot_end(b);
-    oct_hist_deinit(cli->ctx, &scratch);
-    return st;
-}
-
-oct_status oct_scale_results_plot(oct_cli *cli, const oct_scale_results *r, const char *path)
-{
-    const char *ext = oct_path_ext(path);
-    const bool html = strcmp(ext, ".html") == 0 || strcmp(ext, ".htm") == 0;
-    if (!html && strcmp(ext, ".svg") != 0)
-        return oct_cli_usage(cli, "--plot %s: expected a name ending in .svg or .html", path);
-    oct_strbuf b;
-    oct_strbuf_init(&b, cli->ctx);
-    if (html)
-        oct_strbuf_add(&b, "<!doctype html>\n<meta charset=\"utf-8\">\n"
-                           "<title>octet: histograms and thresholds</title>\n");
-    oct_status st = plot_all(cli, r, &b);
-    if (st == OCT_OK)
-        st = oct_strbuf_status(&b);
-    if (st == OCT_OK)
-        st = oct_file_write(cli->ctx, path, b.text, b.len, cli->force);
-    oct_strbuf_deinit(&b);
-    return st;
 }
 
 /* ---- warnings and verdict ---------------------------------------------------------------- */

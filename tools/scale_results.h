@@ -46,9 +46,6 @@ void oct_scale_results_json(const oct_scale_results *r, oct_json *j);
 /* What method number `m` found, as ranges. */
 OCT_MUST_CHECK oct_status oct_scale_results_ranges(oct_cli *cli, const oct_scale_results *r, int m,
                                                    oct_ranges **out);
-/* SVG, or HTML around it, by the file's name. */
-OCT_MUST_CHECK oct_status oct_scale_results_plot(oct_cli *cli, const oct_scale_results *r,
-                                                 const char *path);
 /* Lines on stderr: dead tensors, fallbacks, poor results. */
 void oct_scale_results_warn(oct_cli *cli, const oct_scale_results *r);
 /* Prints whether the scales of method 0 are settled, and the least settled ones. Needs spread. */

@@ -109,6 +109,7 @@ static void what_is_wrong_in_a_file_is_named(void **state)
         {"{\"schema\":\"octet.report/2\"}", "octet.report/2"},
         {"{\"schema\":\"octet.report/1\",\"images\":\"4\"}", "'images': expected an integer"},
         {"{\"schema\":\"octet.report/1\",\"sides\":[{\"name\":\"a\"},{}]}", "'sides[1].name'"},
+        {"{\"schema\":\"octet.report/1\",\"task\":\"x\"}", "classification|detection"},
         {"{\"schema\":\"octet.report/1\",\"sides\":[3]}", "expected an object"},
         {"{\"schema\":\"octet.report/1\",\"notes\":[1]}", "'notes': expected a list of texts"},
         {"{\"schema\":\"octet.report/1\",\"comparisons\":[{\"candidate\":\"a\","
@@ -138,6 +139,52 @@ static void thumbnails_are_base64(void **state)
     oct_report_free(r);
 }
 
+static void an_empty_report_can_be_shown(void **state)
+{
+    oct_report *r;
+    oct_strbuf b;
+    oct_strbuf_init(&b, ctx);
+    assert_int_equal(oct_report_new(ctx, &r), OCT_OK);
+    assert_int_equal(oct_report_terminal(ctx, r, &b), OCT_OK);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(oct_report_html(ctx, (const oct_report *const *)&r, 1, &b), OCT_OK);
+    assert_non_null(strstr(b.text, "no candidate to judge"));
+    assert_null(strstr(b.text, "<section id="));
+    oct_strbuf_deinit(&b);
+    oct_report_free(r);
+}
+
+static void a_thumbnail_cannot_smuggle_anything_in(void **state)
+{
+    static const char *const bad[] = {"image/svg+xml;base64,AAAA",
+                                      "image/png;base64,A\"onload=", "image/png;base64,",
+                                      "javascript:alert(1)"};
+    oct_report *r = full();
+    for (size_t i = 0; i < 4; i++)
+        r->comparisons[0].flips[i].thumbnail = bad[i];
+    oct_strbuf b;
+    oct_strbuf_init(&b, ctx);
+    assert_int_equal(oct_report_html(ctx, (const oct_report *const *)&r, 1, &b), OCT_OK);
+    assert_null(strstr(b.text, "<img"));
+    assert_null(strstr(b.text, "<script"));
+    oct_strbuf_deinit(&b);
+    oct_report_free(r);
+}
+
+static oct_status read_and_show(oct_ctx *c, void *user)
+{
+    oct_report *r;
+    oct_strbuf b;
+    OCT_TRY(oct_report_read(c, user, &r));
+    oct_strbuf_init(&b, c);
+    oct_status st = oct_report_html(c, (const oct_report *const *)&r, 1, &b);
+    if (st == OCT_OK)
+        st = oct_report_terminal(c, r, &b);
+    oct_strbuf_deinit(&b);
+    oct_report_free(r);
+    return st;
+}
+
 static oct_status read_and_write(oct_ctx *c, void *user)
 {
     oct_report *r;
@@ -153,6 +200,7 @@ static oct_status read_and_write(oct_ctx *c, void *user)
 static void no_allocation_is_taken_for_granted(void **state)
 {
     oct_assert_survives_failing_alloc(read_and_write, FULL, 3000);
+    oct_assert_survives_failing_alloc(read_and_show, FULL, 3000);
 }
 
 int main(void)
@@ -164,6 +212,8 @@ int main(void)
         cmocka_unit_test(the_schema_file_is_the_one_of_the_code),
         cmocka_unit_test(what_is_wrong_in_a_file_is_named),
         cmocka_unit_test(thumbnails_are_base64),
+        cmocka_unit_test(an_empty_report_can_be_shown),
+        cmocka_unit_test(a_thumbnail_cannot_smuggle_anything_in),
         cmocka_unit_test(no_allocation_is_taken_for_granted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,14 +1,12 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * Aligned text tables (declared in tools/cli.h). Cells are kept as one text with offsets.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/table.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
-#include "tools/cli_internal.h"
 
 #define MAX_COLUMNS 24
 
@@ -126,15 +124,4 @@ oct_status oct_table_render(const oct_table *t, oct_strbuf *out)
         cell += strlen(cell) + 1;
     }
     return oct_strbuf_status(out);
-}
-
-oct_status oct_cli_print_table(oct_cli *cli, const oct_table *t)
-{
-    oct_strbuf b;
-    oct_strbuf_init(&b, cli->ctx);
-    oct_status st = oct_table_render(t, &b);
-    if (st == OCT_OK)
-        st = oct_cli_print_buf(cli, &b);
-    oct_strbuf_deinit(&b);
-    return st;
 }
