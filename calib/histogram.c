@@ -5,8 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Values scanned and then counted together: one visit to memory, two to L1. */
-#define BLOCK_ELEMS 4096
+/* Below, counting straight into the histogram is faster than emptying a scratch. */
+#define SCRATCH_MIN_ELEMS 4096
+/* A count of the scratch must hold them all. */
+#define SCRATCH_MAX_ELEMS ((size_t)1 << 31)
 
 void oct_hist_init(oct_hist *h)
 {
@@ -149,32 +151,160 @@ static void book_totals(oct_hist *h, oct_hist_fold *f, const oct_hist_range *r, 
 oct_status oct_hist_add(oct_ctx *ctx, oct_hist *h, const float *x, size_t n, int fold,
                         oct_hist_range *seen)
 {
-    const oct_hist_kernel *kernel = oct_hist_kernel_best();
+    oct_hist_range r = {0};
+    oct_hist_scan(x, n, &r);
     oct_hist_fold *f = NULL;
     if (fold != OCT_HIST_NO_FOLD && n > 0) {
         OCT_TRY(oct_hist_reserve_fold(ctx, h, fold));
         f = &h->fold[fold];
     }
-    for (size_t i = 0; i < n; i += BLOCK_ELEMS) {
-        const size_t len = n - i < BLOCK_ELEMS ? n - i : BLOCK_ELEMS;
-        oct_hist_range r = {0};
-        kernel->scan(x + i, len, &r);
-        OCT_TRY(oct_hist_reserve(ctx, h, r.pos_amax, r.neg_amax));
-        book_totals(h, f, &r, len);
-        if (seen != NULL)
-            add_range(seen, &r);
-        if (r.pos_amax == 0 && r.neg_amax == 0)
+    OCT_TRY(oct_hist_reserve(ctx, h, r.pos_amax, r.neg_amax));
+    book_totals(h, f, &r, n);
+    if (seen != NULL)
+        add_range(seen, &r);
+    const float pos_mul = ldexpf(1.0f, -h->pos.width_exp);
+    const float neg_mul = ldexpf(1.0f, -h->neg.width_exp);
+    for (size_t i = 0; i < n; i++) {
+        const int32_t k = oct_hist_bin_of(x[i], pos_mul, neg_mul);
+        if (k < 0)
             continue;
-        const oct_hist_table table = {
-            .bin = h->block,
-            .coarse = f != NULL ? f->bin : NULL,
-            .pos_mul = ldexpf(1.0f, -h->pos.width_exp),
-            .neg_mul = ldexpf(1.0f, -h->neg.width_exp),
-        };
-        kernel->count(x + i, len, &table);
+        h->block[k]++;
+        if (f != NULL)
+            f->bin[k >> OCT_HIST_COARSE_SHIFT]++;
     }
     return OCT_OK;
 }
+
+/* ---- by way of a scratch ------------------------------------------------------------------ */
+
+struct oct_hist_scratch {
+    const oct_hist_kernel *kernel;
+    oct_hist_table table; /* all counts zero between images */
+    oct_hist_range seen;
+    size_t n;
+};
+
+oct_status oct_hist_scratch_new(oct_ctx *ctx, oct_hist_scratch **out)
+{
+    oct_hist_scratch *s = oct_zalloc(ctx, sizeof *s);
+    if (s == NULL)
+        return OCT_ERR_NOMEM;
+    s->kernel = oct_hist_kernel_best();
+    s->table.bin = oct_zalloc_array(ctx, 2 * OCT_HIST_BINS, sizeof *s->table.bin);
+    if (s->table.bin == NULL) {
+        oct_free(ctx, s);
+        return OCT_ERR_NOMEM;
+    }
+    *out = s;
+    return OCT_OK;
+}
+
+void oct_hist_scratch_free(oct_ctx *ctx, oct_hist_scratch *s)
+{
+    if (s == NULL)
+        return;
+    oct_free(ctx, s->table.bin);
+    oct_free(ctx, s);
+}
+
+bool oct_hist_scratch_pays(size_t n)
+{
+    return n >= SCRATCH_MIN_ELEMS && n < SCRATCH_MAX_ELEMS;
+}
+
+void oct_hist_scratch_begin(oct_hist_scratch *s, const oct_hist *h)
+{
+    assert(s->n == 0);
+    s->table.pos_exp = h->pos.width_exp;
+    s->table.neg_exp = h->neg.width_exp;
+}
+
+static void merge_counts(uint32_t *bin, int shift)
+{
+    if (shift > 16)
+        shift = 16;
+    for (size_t k = 0; shift > 0 && k < OCT_HIST_BINS; k++) {
+        const uint32_t c = bin[k];
+        bin[k] = 0;
+        bin[k >> shift] += c;
+    }
+}
+
+/* Makes the bins of one sign 2^exp wide, if they are not that wide yet. */
+static void coarsen(uint32_t *bin, int *width_exp, int exp)
+{
+    if (exp <= *width_exp)
+        return;
+    merge_counts(bin, exp - *width_exp);
+    *width_exp = exp;
+}
+
+/* A block that a tally stopped at: wider bins, odd values apart. */
+static void take_block(oct_hist_scratch *s, const float *x, size_t n)
+{
+    oct_hist_table *t = &s->table;
+    oct_hist_scan(x, n, &s->seen);
+    if (s->seen.pos_amax > 0)
+        coarsen(t->bin, &t->pos_exp, oct_hist_width_exp(s->seen.pos_amax));
+    if (s->seen.neg_amax > 0)
+        coarsen(t->bin + OCT_HIST_BINS, &t->neg_exp, oct_hist_width_exp(s->seen.neg_amax));
+    const float pos_mul = ldexpf(1.0f, -t->pos_exp), neg_mul = ldexpf(1.0f, -t->neg_exp);
+    for (size_t i = 0; i < n; i++) {
+        const int32_t k = oct_hist_bin_of(x[i], pos_mul, neg_mul);
+        if (k >= 0)
+            t->bin[k]++;
+    }
+}
+
+void oct_hist_scratch_add(oct_hist_scratch *s, const float *x, size_t n)
+{
+    assert(n < SCRATCH_MAX_ELEMS && s->n < SCRATCH_MAX_ELEMS);
+    s->n += n;
+    while (n > 0) {
+        size_t done = s->kernel->tally(x, n, &s->table, &s->seen);
+        if (done < n) {
+            const size_t block = n - done < OCT_HIST_BLOCK ? n - done : OCT_HIST_BLOCK;
+            take_block(s, x + done, block);
+            done += block;
+        }
+        x += done;
+        n -= done;
+    }
+}
+
+/* Bins, rounded up to whole coarse ones, that a magnitude of this side can have filled. */
+static size_t used_bins(float amax, int exp)
+{
+    const size_t line = (size_t)1 << OCT_HIST_COARSE_SHIFT;
+    return amax > 0 ? ((size_t)ldexpf(amax, -exp) / line + 1) * line : 0;
+}
+
+oct_status oct_hist_scratch_take(oct_ctx *ctx, oct_hist *h, oct_hist_scratch *s, int fold,
+                                 oct_hist_range *seen)
+{
+    oct_hist_table *t = &s->table;
+    oct_hist_fold *f = NULL;
+    if (fold != OCT_HIST_NO_FOLD && s->n > 0) {
+        OCT_TRY(oct_hist_reserve_fold(ctx, h, fold));
+        f = &h->fold[fold];
+    }
+    OCT_TRY(oct_hist_reserve(ctx, h, s->seen.pos_amax, s->seen.neg_amax));
+    book_totals(h, f, &s->seen, s->n);
+    coarsen(t->bin, &t->pos_exp, h->pos.width_exp);
+    coarsen(t->bin + OCT_HIST_BINS, &t->neg_exp, h->neg.width_exp);
+    s->kernel->pour(t->bin, used_bins(s->seen.pos_amax, t->pos_exp), h->block,
+                    f != NULL ? f->bin : NULL);
+    if (s->seen.neg_amax > 0)
+        s->kernel->pour(t->bin + OCT_HIST_BINS, used_bins(s->seen.neg_amax, t->neg_exp),
+                        h->block + OCT_HIST_BINS, f != NULL ? f->bin + OCT_HIST_COARSE_BINS : NULL);
+    if (seen != NULL)
+        *seen = s->seen;
+    memset(&s->seen, 0, sizeof s->seen);
+    s->n = 0;
+    return OCT_OK;
+}
+
+/* ---- merging and deriving ----------------------------------------------------------------- */
 
 static void add_bins(uint64_t *dst, const uint64_t *src, size_t n, int shift)
 {

@@ -23,6 +23,8 @@
 #ifndef OCT_CALIB_HISTOGRAM_H
 #define OCT_CALIB_HISTOGRAM_H
 
+#include <stdbool.h>
+
 #include "base/ctx.h"
 #include "kernels/hist.h"
 
@@ -70,6 +72,22 @@ void oct_hist_deinit(oct_ctx *ctx, oct_hist *h);
  * OCT_ERR_NOMEM the histogram has counted a part of them and can only be released. */
 OCT_MUST_CHECK oct_status oct_hist_add(oct_ctx *ctx, oct_hist *h, const float *x, size_t n,
                                        int fold, oct_hist_range *seen);
+
+/* The fast way for whole tensors: values are tallied into a scratch of one thread, which needs
+ * no lock, and then taken over by the histogram. Same bytes as oct_hist_add(). */
+typedef struct oct_hist_scratch oct_hist_scratch;
+OCT_MUST_CHECK oct_status oct_hist_scratch_new(oct_ctx *ctx, oct_hist_scratch **out);
+void oct_hist_scratch_free(oct_ctx *ctx, oct_hist_scratch *s); /* NULL is allowed */
+/* Whether it is for this many values in all: not for a few, and not for 2^31 and more. */
+bool oct_hist_scratch_pays(size_t n);
+/* Takes over the widths of `h`, so that bins need not be merged later. */
+void oct_hist_scratch_begin(oct_hist_scratch *s, const oct_hist *h);
+void oct_hist_scratch_add(oct_hist_scratch *s, const float *x, size_t n);
+/* Adds everything to `h` and `fold`, and empties the scratch; what the values were goes to
+ * `seen`, if that is not NULL. `h` may have been added to since oct_hist_scratch_begin().
+ * OCT_ERR_NOMEM as above; the scratch can then only be freed. */
+OCT_MUST_CHECK oct_status oct_hist_scratch_take(oct_ctx *ctx, oct_hist *h, oct_hist_scratch *s,
+                                                int fold, oct_hist_range *seen);
 
 /* Adds `src` to `dst`; `src` is unchanged. OCT_ERR_NOMEM as above. */
 OCT_MUST_CHECK oct_status oct_hist_merge(oct_ctx *ctx, oct_hist *dst, const oct_hist *src);

@@ -222,6 +222,7 @@ static oct_status init_worker(worker_state *w, oct_ctx *ctx, runner *r)
     w->observer.convert = oct_alloc_array(ctx, CONVERT_ELEMS, sizeof(float));
     if (w->in == NULL || w->out == NULL || w->observer.convert == NULL)
         return OCT_ERR_NOMEM;
+    OCT_TRY(oct_hist_scratch_new(ctx, &w->observer.scratch));
     return oct_worker_new(r->engine, ctx, &w->worker);
 }
 
@@ -238,6 +239,7 @@ static oct_status work(void *user, oct_ctx *ctx, int index)
     oct_free(ctx, w.in);
     oct_free(ctx, w.out);
     oct_free(ctx, w.observer.convert);
+    oct_hist_scratch_free(ctx, w.observer.scratch);
     oct_ctx_join(ctx, w.steady);
     return OCT_OK; /* failures are in the record, ordered by image */
 }

@@ -38,6 +38,7 @@ static oct_status for_pieces(image_observer *o, oct_ctx *ctx, const oct_tensor *
 
 typedef struct count_job {
     oct_hist *hist;
+    oct_hist_scratch *scratch; /* NULL: straight into the histogram, under its lock */
     int fold;
     oct_hist_range seen;
 } count_job;
@@ -45,7 +46,10 @@ typedef struct count_job {
 static oct_status count_piece(void *user, oct_ctx *ctx, const float *x, size_t n)
 {
     count_job *j = user;
-    return oct_hist_add(ctx, j->hist, x, n, j->fold, &j->seen);
+    if (j->scratch == NULL)
+        return oct_hist_add(ctx, j->hist, x, n, j->fold, &j->seen);
+    oct_hist_scratch_add(j->scratch, x, n);
+    return OCT_OK;
 }
 
 static oct_status check_finite(const image_observer *o, oct_ctx *ctx, const char *name,
@@ -110,6 +114,18 @@ static oct_status count_channels(oct_ctx *ctx, oct_stat_tensor *st, const oct_te
     return OCT_OK;
 }
 
+/* With the tensor's lock held. */
+static oct_status book_tensor(image_observer *o, oct_ctx *ctx, oct_stat_tensor *st,
+                              const oct_tensor *t, count_job *job)
+{
+    if (job->scratch != NULL)
+        OCT_TRY(oct_hist_scratch_take(ctx, job->hist, job->scratch, job->fold, &job->seen));
+    else
+        OCT_TRY(for_pieces(o, ctx, t, count_piece, job));
+    oct_stat_tensor_note(st, &job->seen, &o->sample->id);
+    return o->r->opt->per_channel ? count_channels(ctx, st, t) : OCT_OK;
+}
+
 oct_status oct_runner_count(oct_observer *self, oct_ctx *ctx, uint32_t value, const oct_tensor *t,
                             oct_stream *stream)
 {
@@ -117,14 +133,19 @@ oct_status oct_runner_count(oct_observer *self, oct_ctx *ctx, uint32_t value, co
     oct_stat_tensor *st = oct_stats_tensor(o->r->stats, value);
     if (st->kind != OCT_STAT_SCANNED)
         return OCT_OK;
+    pthread_mutex_t *lock = &o->r->tensor_lock[value];
     count_job job = {.hist = &st->hist, .fold = o->fold};
-    pthread_mutex_lock(&o->r->tensor_lock[value]);
-    oct_status status = for_pieces(o, ctx, t, count_piece, &job);
-    if (status == OCT_OK)
-        oct_stat_tensor_note(st, &job.seen, &o->sample->id);
-    if (status == OCT_OK && o->r->opt->per_channel)
-        status = count_channels(ctx, st, t);
-    pthread_mutex_unlock(&o->r->tensor_lock[value]);
+    size_t n;
+    if (oct_shape_elems(&t->desc.shape, &n) && oct_hist_scratch_pays(n)) {
+        job.scratch = o->scratch;
+        pthread_mutex_lock(lock);
+        oct_hist_scratch_begin(job.scratch, job.hist);
+        pthread_mutex_unlock(lock);
+        OCT_TRY(for_pieces(o, ctx, t, count_piece, &job));
+    }
+    pthread_mutex_lock(lock);
+    const oct_status status = book_tensor(o, ctx, st, t, &job);
+    pthread_mutex_unlock(lock);
     return status == OCT_OK ? check_finite(o, ctx, st->name, &job.seen) : status;
 }
 

@@ -46,6 +46,7 @@ typedef struct image_observer {
     const oct_sample *sample;
     int fold;
     float *convert; /* room for CONVERT_ELEMS values of other float types */
+    oct_hist_scratch *scratch;
 } image_observer;
 
 #define CONVERT_ELEMS 4096

@@ -231,35 +231,127 @@ static void every_value_lies_inside_its_bin_and_the_width_is_the_least(void **st
     }
 }
 
+static void assert_range_equal(const oct_hist_range *a, const oct_hist_range *b)
+{
+    assert_true(a->pos_amax == b->pos_amax && a->neg_amax == b->neg_amax);
+    assert_true(a->n_zero == b->n_zero && a->n_nan == b->n_nan && a->n_pos_inf == b->n_pos_inf &&
+                a->n_neg_inf == b->n_neg_inf);
+}
+
+/* Tallies until the end or until `k` stops, in table `t`. */
+static size_t tally_some(const oct_hist_kernel *k, uint32_t *bin, int exp, size_t n,
+                         oct_hist_range *r)
+{
+    const oct_hist_table t = {bin, exp, exp - 2};
+    memset(bin, 0, 2 * OCT_HIST_BINS * sizeof *bin);
+    memset(r, 0, sizeof *r);
+    return k->tally(values, n, &t, r);
+}
+
 static void all_kernels_agree_with_the_reference(void **state)
 {
-    oct_rng rng = {14};
-    fill(&rng, values, N, true);
-    static const size_t length[] = {0, 1, 7, 8, 9, 15, 16, 17, 511, 512, 513, N};
-    static uint64_t bin[2][2 * OCT_HIST_BINS], coarse[2][2 * OCT_HIST_COARSE_BINS];
-    for (int v = 0; oct_hist_kernel_at(v) != NULL; v++) {
-        const oct_hist_kernel *k = oct_hist_kernel_at(v);
-        for (size_t l = 0; l < sizeof length / sizeof length[0]; l++) {
-            oct_hist_range r[2];
-            memset(r, 0, sizeof r);
-            oct_hist_ref.scan(values, length[l], &r[0]);
-            k->scan(values, length[l], &r[1]);
-            assert_true(r[0].pos_amax == r[1].pos_amax && r[0].neg_amax == r[1].neg_amax);
-            assert_true(r[0].n_zero == r[1].n_zero && r[0].n_nan == r[1].n_nan &&
-                        r[0].n_pos_inf == r[1].n_pos_inf && r[0].n_neg_inf == r[1].n_neg_inf);
-            memset(bin, 0, sizeof bin);
-            memset(coarse, 0, sizeof coarse);
-            for (int side = 0; side < 2; side++) {
-                const oct_hist_table t = {
-                    bin[side], l % 2 ? coarse[side] : NULL,
-                    r[0].pos_amax > 0 ? ldexpf(1, -oct_hist_width_exp(r[0].pos_amax)) : 1.0f,
-                    r[0].neg_amax > 0 ? ldexpf(1, -oct_hist_width_exp(r[0].neg_amax)) : 1.0f};
-                (side ? k : &oct_hist_ref)->count(values, length[l], &t);
+    static const size_t length[] = {0, 1, 7, 16, 17, 127, 128, 129, 255, 257, 1300, N};
+    uint32_t *bin[2] = {oct_alloc(ctx, 2 * OCT_HIST_BINS * sizeof **bin),
+                        oct_alloc(ctx, 2 * OCT_HIST_BINS * sizeof **bin)};
+    size_t n_stops = 0;
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        oct_rng rng = {seed};
+        fill(&rng, values, N, false);
+        for (size_t i = 0; seed % 3 == 0 && i < N; i++) /* no zeros: another path */
+            values[i] = values[i] == 0.0f ? 1.0f : values[i];
+        for (size_t i = 0; seed % 8 == 5 && i < N; i++) /* one sign only */
+            values[i] = fabsf(values[i]);
+        for (size_t i = 0; seed % 8 == 6 && i < N; i++)
+            values[i] = -fabsf(values[i]);
+        if (seed % 4 == 3) /* one odd value somewhere */
+            values[oct_rng_below(&rng, N)] = seed % 8 == 3 ? -INFINITY : NAN;
+        const int exp = seed % 2 ? 2 : (int)oct_rng_below(&rng, 8) - 10;
+        for (int v = 0; oct_hist_kernel_at(v) != NULL; v++) {
+            for (size_t l = 0; l < sizeof length / sizeof length[0]; l++) {
+                oct_hist_range r[2];
+                const size_t n = tally_some(&oct_hist_ref, bin[0], exp, length[l], &r[0]);
+                assert_int_equal(tally_some(oct_hist_kernel_at(v), bin[1], exp, length[l], &r[1]),
+                                 n);
+                assert_range_equal(&r[0], &r[1]);
+                assert_memory_equal(bin[0], bin[1], 2 * OCT_HIST_BINS * sizeof **bin);
+                assert_true(n == length[l] || n % OCT_HIST_BLOCK == 0);
+                n_stops += n < length[l];
             }
-            assert_memory_equal(bin[0], bin[1], sizeof bin[0]);
-            assert_memory_equal(coarse[0], coarse[1], sizeof coarse[0]);
         }
     }
+    assert_true(n_stops > 20);
+    oct_free(ctx, bin[0]);
+    oct_free(ctx, bin[1]);
+}
+
+static void pouring_adds_everything_and_leaves_zeros(void **state)
+{
+    enum { BINS = 4096 };
+    uint32_t *from = oct_alloc(ctx, BINS * sizeof *from);
+    uint64_t *bin = oct_alloc(ctx, BINS * sizeof *bin);
+    uint64_t *coarse = oct_alloc(ctx, BINS / 16 * sizeof *coarse);
+    for (int v = 0; oct_hist_kernel_at(v) != NULL; v++) {
+        oct_rng rng = {15};
+        memset(coarse, 0, BINS / 16 * sizeof *coarse);
+        for (size_t i = 0; i < BINS; i++) {
+            from[i] = oct_rng_below(&rng, 40) == 0 ? (uint32_t)oct_rng_u64(&rng) : 0;
+            bin[i] = (uint64_t)UINT32_MAX * i - from[i]; /* carries past 32 bits */
+        }
+        uint64_t sum = 0;
+        for (size_t i = 0; i < 1024; i++)
+            sum += from[i];
+        oct_hist_kernel_at(v)->pour(from, 1024, bin, NULL);
+        oct_hist_kernel_at(v)->pour(from + 1024, BINS - 1024, bin + 1024, coarse + 64);
+        for (size_t i = 0; i < BINS; i++)
+            assert_true(bin[i] == (uint64_t)UINT32_MAX * i && from[i] == 0);
+        assert_true(coarse[0] == 0 && sum > 0);
+        oct_rng again = {15};
+        for (size_t k = 0; k < BINS / 16; k++) {
+            uint64_t want = 0;
+            for (size_t i = 0; i < 16; i++)
+                want += oct_rng_below(&again, 40) == 0 ? (uint32_t)oct_rng_u64(&again) : 0;
+            assert_true(coarse[k] == (k < 64 ? 0 : want));
+        }
+    }
+    oct_free(ctx, from);
+    oct_free(ctx, bin);
+    oct_free(ctx, coarse);
+}
+
+static void a_scratch_gives_the_bytes_of_adding(void **state)
+{
+    oct_hist_scratch *scratch;
+    assert_int_equal(oct_hist_scratch_new(ctx, &scratch), OCT_OK);
+    for (uint64_t seed = 20; seed < 40; seed++) {
+        oct_rng rng = {seed};
+        fill(&rng, values, N, seed % 2 == 0);
+        const float scale = seed % 5 == 0 ? 0x1p-120f : 1.0f;
+        for (size_t i = 0; i < N; i++)
+            values[i] *= scale;
+        oct_hist direct, taken;
+        oct_hist_init(&direct);
+        oct_hist_init(&taken);
+        for (size_t at = 0, n; at < N; at += n) {
+            oct_hist_range a = {0}, b;
+            n = oct_rng_below(&rng, N - at) + 1;
+            const int fold = (int)oct_rng_below(&rng, OCT_HIST_FOLDS + 1) - 1;
+            const size_t cut = oct_rng_below(&rng, n + 1);
+            oct_hist_scratch_begin(scratch, &taken);
+            oct_hist_scratch_add(scratch, values + at, cut);
+            oct_hist_scratch_add(scratch, values + at + cut, n - cut);
+            if (seed % 4 == 0) /* someone else widens it meanwhile */
+                assert_int_equal(oct_hist_add(ctx, &taken, &values[at], 1, fold, NULL), OCT_OK);
+            assert_int_equal(oct_hist_scratch_take(ctx, &taken, scratch, fold, &b), OCT_OK);
+            assert_int_equal(oct_hist_add(ctx, &direct, values + at, n, fold, &a), OCT_OK);
+            if (seed % 4 == 0)
+                assert_int_equal(oct_hist_add(ctx, &direct, &values[at], 1, fold, NULL), OCT_OK);
+            assert_range_equal(&a, &b);
+        }
+        assert_hist_equal(&direct, &taken);
+        oct_hist_deinit(ctx, &direct);
+        oct_hist_deinit(ctx, &taken);
+    }
+    oct_hist_scratch_free(ctx, scratch);
 }
 
 static void zeros_and_nonfinite_values_are_apart(void **state)
@@ -286,6 +378,8 @@ int main(void)
         cmocka_unit_test(counts_beyond_32_bits_survive_merging),
         cmocka_unit_test(every_value_lies_inside_its_bin_and_the_width_is_the_least),
         cmocka_unit_test(all_kernels_agree_with_the_reference),
+        cmocka_unit_test(pouring_adds_everything_and_leaves_zeros),
+        cmocka_unit_test(a_scratch_gives_the_bytes_of_adding),
         cmocka_unit_test(zeros_and_nonfinite_values_are_apart),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
