@@ -51,6 +51,8 @@ static size_t worker_bytes(const oct_q8_conv *op)
 #if defined(OCT_X86)
     if (op->direct.on)
         return oct_q8_direct_worker_bytes(op);
+    if (op->dw.on)
+        return oct_q8_dw_worker_bytes(op);
 #endif
     return list_bytes(op, part) + aligned(op->copies ? op->chunk * copy_row_bytes(op) : 0);
 }
@@ -215,38 +217,6 @@ static void panel_over_chunk(const job *j, const lists *l, size_t n, size_t grou
     }
 }
 
-#if defined(OCT_X86)
-static void vnni_chunk(const job *j, const lists *l, size_t n)
-{
-    const oct_q8_conv *op = j->op;
-    const size_t padded = oct_q8_padded_channels(op);
-    const int32_t *comp = op->lane_params;
-    oct_dw_vnni t = {.out = &op->finish.out[0],
-                     .taps = op->taps,
-                     .channels = (size_t)op->win.in_channels,
-                     .padded_channels = padded,
-                     .x_signed = op->x_signed,
-                     .w = op->weights->data,
-                     .comp = comp,
-                     .m = (const float *)(const void *)(comp + padded),
-                     .b = (const float *)(const void *)(comp + 2 * padded)};
-    for (size_t i = 0; i < n; i += op->rows) {
-        t.x = l->a + i * op->taps;
-        t.place = l->place + i;
-        t.pixels = oct_min_size(op->rows, n - i);
-        oct_dw_vnni_avx512(&t);
-    }
-}
-#else
-static void vnni_chunk(const job *j, const lists *l, size_t n)
-{
-    (void)j;
-    (void)l;
-    (void)n;
-    assert(0 && "planned on x86 only");
-}
-#endif
-
 static void depthwise_chunk(const job *j, const lists *l, size_t n)
 {
     const oct_q8_conv *op = j->op;
@@ -272,10 +242,6 @@ static void run_chunks(void *user, size_t lo, size_t hi, int worker)
         const size_t first = i / op->splits * op->chunk;
         const size_t n = oct_min_size(op->chunk, op->pixels - first);
         list_chunk(j, &l, first, n);
-        if (op->dw_vnni) {
-            vnni_chunk(j, &l, n);
-            continue;
-        }
         if (op->depthwise) {
             depthwise_chunk(j, &l, n);
             continue;
@@ -318,7 +284,7 @@ static bool query(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate
     if (!oct_q8_conv_plan(be, ctx, d, &op, reason))
         return false;
     snprintf(c->name, sizeof c->name, "cpu:%s:%s:%s", op.depthwise ? "depthwise" : "conv",
-             op.dw_vnni     ? "vnni"
+             op.dw.on       ? "vnni"
              : op.direct.on ? "direct"
              : op.depthwise ? "q8"
                             : kinds[op.kind],
@@ -353,6 +319,8 @@ static oct_status prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, const
 #if defined(OCT_X86)
     if (op->direct.on)
         op->base.run = oct_q8_direct_run;
+    if (op->dw.on)
+        op->base.run = oct_q8_dw_run;
 #endif
     *out = &op->base;
     return OCT_OK;

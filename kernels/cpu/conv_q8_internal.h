@@ -32,6 +32,21 @@ typedef struct oct_q8_direct {
     oct_vnni_finish finish;
 } oct_q8_direct;
 
+#define OCT_Q8_DW_GROUPS 128 /* of 4 taps, at most */
+
+/* Depthwise with VNNI: depthwise_q8.h, conv_q8_depthwise.c. */
+typedef struct oct_q8_dw {
+    bool on;
+    bool pairs;      /* two output rows at once */
+    bool tame;       /* scaled sums stay far inside s32 */
+    size_t deep;     /* groups of 4 rows under a kernel column, with pairs */
+    size_t groups;   /* of 4 taps */
+    size_t period;   /* of the channels, in blocks of 64 */
+    size_t plane;    /* pixels of a copied row, per remainder of the stride */
+    size_t row_step; /* bytes of a copied row */
+    size_t rows;     /* output rows at once, at most */
+} oct_q8_dw;
+
 typedef struct oct_q8_conv {
     oct_cpu_op base;
     oct_cpu_window win; /* of a product: a 1x1 convolution over its rows */
@@ -54,10 +69,10 @@ typedef struct oct_q8_conv {
     int64_t residual_batch, residual_axis[3];
     int residual, x_zero, threads;
     bool depthwise, copies, x_signed;
-    bool linear;  /* output pixel i reads input pixel i, all at one distance */
-    bool dw_vnni; /* depthwise_q8.h */
+    bool linear; /* output pixel i reads input pixel i, all at one distance */
+    oct_q8_dw dw;
     oct_q8_direct direct;
-    void *lane_params; /* comp, m, b in lane order, of dw_vnni and direct */
+    void *lane_params; /* comp, m, b in lane order, of dw and direct */
 } oct_q8_conv;
 
 /* Fills all but what is allocated. False with a reason. */
@@ -65,7 +80,6 @@ bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_co
                       char *reason);
 /* Packs weights, factors and padding; on failure the caller calls deinit. */
 oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op);
-size_t oct_q8_padded_channels(const oct_q8_conv *op);
 void oct_q8_conv_deinit(oct_cpu *be, oct_q8_conv *op);
 
 #if defined(OCT_X86)
@@ -77,6 +91,14 @@ void oct_q8_direct_pack(const oct_q8_conv *op, uint32_t *out);
 void oct_q8_direct_deltas(const oct_q8_conv *op, ptrdiff_t *delta); /* [group * taps] */
 oct_status oct_q8_direct_params(oct_q8_conv *op, oct_ctx *ctx);     /* after comp and factors */
 oct_status oct_q8_direct_run(const oct_cpu_op *base, oct_ctx *ctx, const oct_run_args *a);
+
+/* The same for `dw`. */
+bool oct_q8_dw_plan(oct_q8_conv *op);
+size_t oct_q8_dw_worker_bytes(const oct_q8_conv *op);
+size_t oct_q8_dw_lanes(const oct_q8_conv *op);
+void oct_q8_dw_pack(const oct_q8_conv *op, uint32_t *out);
+oct_status oct_q8_dw_params(oct_q8_conv *op, oct_ctx *ctx);
+oct_status oct_q8_dw_run(const oct_cpu_op *base, oct_ctx *ctx, const oct_run_args *a);
 #endif
 
 #endif /* OCT_KERNELS_CPU_CONV_Q8_INTERNAL_H */

@@ -157,12 +157,6 @@ static bool fits_dw_vnni(const oct_q8_conv *op, const oct_op_desc *d)
            (act == OCT_ACT_NONE || act == OCT_ACT_RELU || act == OCT_ACT_CLIP);
 }
 
-size_t oct_q8_padded_channels(const oct_q8_conv *op)
-{
-    const size_t c = (size_t)op->win.in_channels, block = OCT_DW_VNNI_CHANNELS;
-    return (c + block - 1) / block * block;
-}
-
 static void set_blocks(oct_q8_conv *op)
 {
     const size_t threads = (size_t)op->threads;
@@ -228,13 +222,13 @@ bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_co
     for (int i = 0; i < d->n_out; i++)
         op->out_bytes[i] = oct_dtype_bytes(d->out[i].desc.dtype);
     choose(op);
-    op->dw_vnni = fits_dw_vnni(op, d);
     set_blocks(op);
     if (!others_fit(op, d, reason))
         return false;
     op->linear = is_linear(op);
 #if defined(OCT_X86)
     op->direct.on = oct_q8_direct_plan(op);
+    op->dw.on = fits_dw_vnni(op, d) && oct_q8_dw_plan(op);
 #endif
     return true;
 }
@@ -279,27 +273,12 @@ static size_t packed_lanes(const oct_q8_conv *op)
 #if defined(OCT_X86)
     if (op->direct.on)
         return oct_q8_direct_lanes(op);
+    if (op->dw.on)
+        return oct_q8_dw_lanes(op);
 #endif
-    if (op->dw_vnni)
-        return (op->taps + 3) / 4 * oct_q8_padded_channels(op);
     if (op->depthwise)
         return op->taps * (size_t)op->win.in_channels;
     return (size_t)op->win.group * op->panels * op->kernels->panel * lanes_of(op);
-}
-
-/* [tap / 4][channel in lane order] of 4 s8. */
-static void pack_dw_vnni(const oct_q8_conv *op, uint32_t *out)
-{
-    for (size_t tap = 0; tap < op->taps; tap += 4)
-        for (size_t i = 0; i < oct_q8_padded_channels(op); i++) {
-            const size_t block = i / OCT_DW_VNNI_CHANNELS * OCT_DW_VNNI_CHANNELS;
-            const size_t c = block + oct_dw_vnni_channel(i % OCT_DW_VNNI_CHANNELS);
-            uint32_t bits = 0;
-            for (size_t t = tap; c < (size_t)op->win.in_channels && t < op->taps && t < tap + 4;
-                 t++)
-                bits |= (uint32_t)(uint8_t)weight_at(op, c, t, 0, 0) << 8 * (t - tap);
-            *out++ = bits;
-        }
 }
 
 static oct_status pack(void *user, oct_ctx *ctx, void *dst)
@@ -312,11 +291,11 @@ static oct_status pack(void *user, oct_ctx *ctx, void *dst)
         oct_q8_direct_pack(op, out);
         return OCT_OK;
     }
-#endif
-    if (op->dw_vnni) {
-        pack_dw_vnni(op, out);
+    if (op->dw.on) {
+        oct_q8_dw_pack(op, out);
         return OCT_OK;
     }
+#endif
     if (op->depthwise) {
         for (size_t t = 0; t < op->taps; t++)
             for (size_t c = 0; c < (size_t)op->win.in_channels; c++)
@@ -340,7 +319,7 @@ static void set_comp(oct_q8_conv *op, const oct_op_desc *d)
         oct_operand_present(d, 2) && d->epilogue.residual != 2 && d->in[2].desc.dtype == OCT_DT_S32;
     const int32_t *bias = has_bias ? d->in[2].data : NULL;
     const bool subtract = op->depthwise || op->kind != OCT_Q8_S16;
-    const int32_t zero = op->x_zero + ((op->dw_vnni || op->direct.on) && op->x_signed ? 128 : 0);
+    const int32_t zero = op->x_zero + ((op->dw.on || op->direct.on) && op->x_signed ? 128 : 0);
     for (size_t c = 0; c < (size_t)op->win.out_channels; c++) {
         uint32_t sum = 0;
         for (size_t t = 0; subtract && zero != 0 && t < op->taps; t++)
@@ -368,27 +347,6 @@ static void set_factors(oct_q8_conv *op, const oct_op_desc *d)
     }
 }
 
-/* comp, m and b of the VNNI depthwise kernel. */
-static oct_status set_lane_params(oct_q8_conv *op, oct_ctx *ctx)
-{
-    const size_t padded = oct_q8_padded_channels(op), n = (size_t)op->win.in_channels;
-    int32_t *comp = oct_zalloc_array(ctx, 3 * padded, sizeof *comp);
-    op->lane_params = comp;
-    if (!comp)
-        return OCT_ERR_NOMEM;
-    float *m = (float *)(void *)(comp + padded), *b = m + padded;
-    for (size_t i = 0; i < padded; i++) {
-        const size_t block = i / OCT_DW_VNNI_CHANNELS * OCT_DW_VNNI_CHANNELS;
-        const size_t c = block + oct_dw_vnni_channel(i % OCT_DW_VNNI_CHANNELS);
-        if (c >= n)
-            continue;
-        comp[i] = op->comp[c];
-        m[i] = op->finish.out[0].m[c];
-        b[i] = op->finish.out[0].b[c];
-    }
-    return OCT_OK;
-}
-
 oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op)
 {
     const size_t n = (size_t)op->win.out_channels, c = (size_t)op->win.in_channels;
@@ -404,17 +362,17 @@ oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct
     set_comp(op, d);
     set_factors(op, d);
     op->finish.comp = op->comp;
-    if (op->dw_vnni)
-        OCT_TRY(set_lane_params(op, ctx));
 #if defined(OCT_X86)
     if (op->direct.on) {
         oct_q8_direct_deltas(op, op->delta);
         OCT_TRY(oct_q8_direct_params(op, ctx));
     }
+    if (op->dw.on)
+        OCT_TRY(oct_q8_dw_params(op, ctx));
 #endif
     const uint64_t format = (uint64_t)op->taps << 48 | (uint64_t)(op->direct.run & 255) << 40 |
                             (uint64_t)op->win.group << 16 | (uint64_t)op->direct.on << 7 |
-                            (uint64_t)op->kernels->panel << 8 | (uint64_t)op->dw_vnni << 6 |
+                            (uint64_t)op->kernels->panel << 8 | (uint64_t)op->dw.on << 6 |
                             (uint64_t)op->copies << 5 | (uint64_t)op->kind << 3 |
                             (op->source.k_step == 1) * 4u | op->win.transposed * 2u;
     return oct_pack_get(be->packs, ctx, d->in[1].const_key, format,

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The VNNI form of the 8-bit depthwise convolution: one 8-bit output in the scaled form of
- * kernels/requant.h, no residual, no activation but what its bounds hold.
+ * The VNNI form of the 8-bit depthwise convolution (conv_q8_depthwise.c plans and runs it): one
+ * 8-bit output in the scaled form of kernels/requant.h, no residual, no activation but what its
+ * bounds hold.
+ *
+ * Four taps of a channel make one lane of vpdpbusd. In a padded copy of the input rows, where s8 is
+ * already raised by 128, every tap of an output byte lies at one distance from it: pixels and
+ * channels of a row are one run of bytes, taken 64 at a time whatever the number of channels.
+ * Weights and factors of these 64 repeat after `period` vectors.
  */
 #ifndef OCT_KERNELS_CPU_DEPTHWISE_Q8_H
 #define OCT_KERNELS_CPU_DEPTHWISE_Q8_H
@@ -12,28 +18,35 @@
 extern "C" {
 #endif
 
-#define OCT_DW_VNNI_CHANNELS 64 /* a block; arrays below are padded to whole blocks */
-
-typedef struct oct_dw_vnni {
-    const oct_q8_out *out;
-    const void *const *x; /* [tap][OCT_Q8_DW_PIXELS] */
-    const oct_q8_place *place;
-    size_t taps, channels, padded_channels, pixels;
-    bool x_signed;
-    const uint8_t *w;    /* [tap / 4][channel in lane order][4] s8 */
-    const int32_t *comp; /* in lane order, as m and b */
+/* A row of output bytes, or with vertical stride 1 two of them from the same interleaved inputs:
+ * the taps of a lane lie below each other, and the second row's weights one further down. */
+typedef struct oct_dw_row {
+    const uint8_t *const *x; /* [groups][4]: tap of byte 0 */
+    size_t groups;
+    size_t first, step, bytes; /* vectors at first, first + step, ... below `bytes` */
+    const uint8_t *w;          /* [row][groups][4 vectors][64] s8, for this place in the period */
+    const int32_t *comp;       /* [4 vectors][16], as m and b */
     const float *m, *b;
-} oct_dw_vnni;
+    uint8_t *y[2]; /* y[1] NULL: one row */
+    bool pairs;    /* w holds both rows' weights */
+    bool tame;     /* scaled sums stay far inside s32 */
+    uint8_t flip;  /* 0x80 for u8 outputs, made as s8; zero, lo and hi are less 128 then */
+    int8_t lo, hi;
+    int32_t zero;
+} oct_dw_row;
 
-/* Channel that lane `lane` of a block belongs to. */
-static inline size_t oct_dw_vnni_channel(size_t lane)
+/* Byte of a block of 64 that lane `lane` (of 4 vectors of 16) belongs to: interleaving works inside
+ * 128-bit blocks, and packing the results back undoes it. */
+static inline size_t oct_dw_byte(size_t lane)
 {
     const size_t vector = lane / 16, within = lane % 16;
     return within / 4 * 16 + vector * 4 + within % 4;
 }
 
 #if defined(OCT_X86)
-void oct_dw_vnni_avx512(const oct_dw_vnni *t);
+void oct_dw_row_avx512(const oct_dw_row *t);
+/* to[i] = from[i] ^ flip */
+void oct_dw_copy_avx512(uint8_t *to, const uint8_t *from, size_t n, uint8_t flip);
 #endif
 
 #ifdef __cplusplus

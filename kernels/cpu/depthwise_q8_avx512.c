@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Depthwise convolution on 8-bit data with VNNI. Four taps of a channel make one lane of
- * vpdpbusd:
- *
- *     4 rows of 64 channels -> (interleave bytes, then words) -> 4 vectors of 16 lanes
- *
- * Interleaving works inside 128-bit blocks, so vector v holds channels 16 b + 4 v + i of block b,
- * i < 4; packing the results back undoes it. Weights and factors are stored in that order
- * (oct_dw_vnni_channel). s8 inputs are raised by 128, which `comp` takes off again.
+ *     4 rows of 64 bytes -> (interleave bytes, then words) -> 4 vectors of 16 lanes
  */
 #include "kernels/cpu/depthwise_q8.h"
 
-#include <string.h>
+#include "kernels/cpu/simd_base_internal.h"
 
-#include "kernels/cpu/requant_simd_internal.h"
+#define MAX_GROUPS 3 /* whose weights stay in registers: 3x3 */
 
 typedef __m512i vec;
 
@@ -29,64 +22,125 @@ SIMD_INLINE void interleave(const vec row[4], vec lanes[4])
     lanes[3] = _mm512_unpackhi_epi16(hi01, hi23);
 }
 
-/* One vector of sums -> values to round, clamped; returned as s32 with the zero point added. */
-SIMD_INLINE vec round_lanes(const oct_dw_vnni *t, size_t at, vec sum)
+typedef struct scaling {
+    vec comp[4], zero, lo, hi, flip;
+    __m512 m[4], b[4];
+} scaling;
+
+SIMD_INLINE scaling scaling_of(const oct_dw_row *t)
 {
-    const oct_requant *rq = &t->out->rq;
-    const float zero = (float)rq->out.zero_point;
-    sum = _mm512_add_epi32(sum, _mm512_loadu_si512(t->comp + at));
-    __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(t->m + at),
-                               _mm512_loadu_ps(t->b + at));
-    v = _mm512_max_ps(v, _mm512_set1_ps((float)rq->lo - zero));
-    v = _mm512_min_ps(v, _mm512_set1_ps((float)rq->hi - zero));
-    return _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(rq->out.zero_point));
+    scaling s;
+    for (int v = 0; v < 4; v++) {
+        s.comp[v] = _mm512_loadu_si512(t->comp + 16 * v);
+        s.m[v] = _mm512_loadu_ps(t->m + 16 * v);
+        s.b[v] = _mm512_loadu_ps(t->b + 16 * v);
+    }
+    s.zero = _mm512_set1_epi16((int16_t)t->zero);
+    s.lo = _mm512_set1_epi8(t->lo);
+    s.hi = _mm512_set1_epi8(t->hi);
+    s.flip = _mm512_set1_epi8((char)t->flip);
+    return s;
 }
 
-SIMD_INLINE void store_pixel(const oct_dw_vnni *t, const vec sum[4], size_t c, __mmask64 mask,
-                             char *y)
+SIMD_INLINE void store(const scaling *s, const vec sum[4], const bool tame, uint8_t *y, size_t left)
 {
     vec q[4];
-    for (int v = 0; v < 4; v++)
-        q[v] = round_lanes(t, c + 16 * (size_t)v, sum[v]);
-    const vec lo = _mm512_packs_epi32(q[0], q[1]), hi = _mm512_packs_epi32(q[2], q[3]);
-    const vec bytes =
-        t->out->dtype == OCT_DT_S8 ? _mm512_packs_epi16(lo, hi) : _mm512_packus_epi16(lo, hi);
-    _mm512_mask_storeu_epi8(y + c, mask, bytes);
-}
-
-SIMD_INLINE void block(const oct_dw_vnni *t, size_t p, size_t c, __mmask64 mask,
-                       const bool x_signed)
-{
-    const void *const *x = t->x + p;
-    const uint8_t *w = t->w + c * 4;
-    vec sum[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
-                  _mm512_setzero_si512()};
-    for (size_t tap = 0; tap < t->taps; tap += 4, w += t->padded_channels * 4) {
-        vec row[4], lanes[4];
-        for (size_t i = 0; i < 4; i++) {
-            const size_t from = tap + i < t->taps ? tap + i : tap; /* its weights are 0 */
-            const uint8_t *px = (const uint8_t *)x[from * OCT_Q8_DW_PIXELS] + c;
-            row[i] = _mm512_maskz_loadu_epi8(mask, px);
-            if (x_signed)
-                row[i] = _mm512_xor_si512(row[i], _mm512_set1_epi8((char)0x80));
-        }
-        interleave(row, lanes);
-        for (size_t v = 0; v < 4; v++)
-            sum[v] = _mm512_dpbusd_epi32(sum[v], lanes[v], _mm512_loadu_si512(w + 64 * v));
+    for (int v = 0; v < 4; v++) {
+        __m512 x = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[v]), s->m[v], s->b[v]);
+        if (!tame) /* what converts to INT32_MIN from above is out of any bounds */
+            x = _mm512_min_ps(x, _mm512_set1_ps(1e9f));
+        q[v] = _mm512_cvtps_epi32(x);
     }
-    store_pixel(t, sum, c, mask, t->place[p].out[0]);
+    const vec lo = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), s->zero);
+    const vec hi = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), s->zero);
+    vec bytes = _mm512_packs_epi16(lo, hi);
+    bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, s->lo), s->hi);
+    bytes = _mm512_xor_si512(bytes, s->flip);
+    if (left >= 64)
+        _mm512_storeu_si512(y, bytes);
+    else
+        _mm512_mask_storeu_epi8(y, (1ull << left) - 1, bytes);
 }
 
-void oct_dw_vnni_avx512(const oct_dw_vnni *t)
+SIMD_INLINE void load_group(const oct_dw_row *t, size_t group, size_t at, vec lanes[4])
 {
-    for (size_t c = 0; c < t->channels; c += 64) {
-        const size_t left = t->channels - c;
-        const __mmask64 mask = left < 64 ? (1ull << left) - 1 : ~0ull;
-        for (size_t p = 0; p < t->pixels; p++) {
-            if (t->x_signed)
-                block(t, p, c, mask, true);
-            else
-                block(t, p, c, mask, false);
+    vec row[4];
+    for (size_t i = 0; i < 4; i++)
+        row[i] = _mm512_loadu_si512(t->x[4 * group + i] + at);
+    interleave(row, lanes);
+}
+
+/* Few groups: their weights stay in registers along the row. */
+SIMD_INLINE void short_row(const oct_dw_row *t, const size_t groups, const bool pairs,
+                           const bool tame)
+{
+    const scaling s = scaling_of(t);
+    const uint8_t *below = t->w + groups * 256;
+    vec w[MAX_GROUPS][4];
+    for (size_t g = 0; g < groups; g++)
+        for (size_t v = 0; v < 4; v++)
+            w[g][v] = _mm512_loadu_si512(t->w + 256 * g + 64 * v);
+    for (size_t at = t->first; at < t->bytes; at += t->step) {
+        vec sum[4] = {s.comp[0], s.comp[1], s.comp[2], s.comp[3]};
+        vec next[4] = {s.comp[0], s.comp[1], s.comp[2], s.comp[3]};
+        for (size_t g = 0; g < groups; g++) {
+            vec lanes[4];
+            load_group(t, g, at, lanes);
+            for (size_t v = 0; v < 4; v++)
+                sum[v] = _mm512_dpbusd_epi32(sum[v], lanes[v], w[g][v]);
+            for (size_t v = 0; pairs && v < 4; v++)
+                next[v] = _mm512_dpbusd_epi32(next[v], lanes[v],
+                                              _mm512_loadu_si512(below + 256 * g + 64 * v));
         }
+        store(&s, sum, tame, t->y[0] + at, t->bytes - at);
+        if (pairs)
+            store(&s, next, tame, t->y[1] + at, t->bytes - at);
+    }
+}
+
+static void long_row(const oct_dw_row *t)
+{
+    const scaling s = scaling_of(t);
+    const uint8_t *below = t->w + t->groups * 256;
+    const bool second = t->y[1] != NULL;
+    for (size_t at = t->first; at < t->bytes; at += t->step) {
+        vec sum[4] = {s.comp[0], s.comp[1], s.comp[2], s.comp[3]};
+        vec next[4] = {s.comp[0], s.comp[1], s.comp[2], s.comp[3]};
+        for (size_t g = 0; g < t->groups; g++) {
+            vec lanes[4];
+            load_group(t, g, at, lanes);
+            for (size_t v = 0; v < 4; v++)
+                sum[v] = _mm512_dpbusd_epi32(sum[v], lanes[v],
+                                             _mm512_loadu_si512(t->w + 256 * g + 64 * v));
+            for (size_t v = 0; second && v < 4; v++)
+                next[v] = _mm512_dpbusd_epi32(next[v], lanes[v],
+                                              _mm512_loadu_si512(below + 256 * g + 64 * v));
+        }
+        store(&s, sum, t->tame, t->y[0] + at, t->bytes - at);
+        if (second)
+            store(&s, next, t->tame, t->y[1] + at, t->bytes - at);
+    }
+}
+
+void oct_dw_row_avx512(const oct_dw_row *t)
+{
+    if (t->groups != 3 || !t->tame)
+        long_row(t);
+    else if (t->y[1])
+        short_row(t, 3, true, true);
+    else
+        short_row(t, 3, false, true);
+}
+
+void oct_dw_copy_avx512(uint8_t *to, const uint8_t *from, size_t n, uint8_t flip)
+{
+    const vec f = _mm512_set1_epi8((char)flip);
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        _mm512_storeu_si512(to + i, _mm512_xor_si512(_mm512_loadu_si512(from + i), f));
+    if (i < n) {
+        const __mmask64 mask = (1ull << (n - i)) - 1;
+        const vec x = _mm512_maskz_loadu_epi8(mask, from + i);
+        _mm512_mask_storeu_epi8(to + i, mask, _mm512_xor_si512(x, f));
     }
 }
