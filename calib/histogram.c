@@ -353,6 +353,50 @@ oct_status oct_hist_merge(oct_ctx *ctx, oct_hist *dst, const oct_hist *src)
     return OCT_OK;
 }
 
+/* Both halves of device counts, coarse or fine, into `dst` of the same kind. */
+static void add_counts(uint64_t *dst, const oct_hist *h, const uint64_t *src,
+                       const oct_hist_counts *c, size_t bins)
+{
+    if (c->pos_amax > 0)
+        add_bins(dst, src, bins, h->pos.width_exp - c->pos_exp);
+    if (c->neg_amax > 0)
+        add_bins(dst + bins, src + bins, bins, h->neg.width_exp - c->neg_exp);
+}
+
+static oct_status add_fold_counts(oct_ctx *ctx, oct_hist *h, const oct_hist_counts *c, int fold)
+{
+    const oct_hist_fold_counts *s = &c->fold[fold];
+    if (s->n_total + s->n_neg_inf == 0)
+        return OCT_OK; /* a fold without images stays without bins */
+    OCT_TRY(oct_hist_reserve_fold(ctx, h, fold));
+    oct_hist_fold *f = &h->fold[fold];
+    f->pos_amax = s->pos_amax > f->pos_amax ? s->pos_amax : f->pos_amax;
+    f->neg_amax = s->neg_amax > f->neg_amax ? s->neg_amax : f->neg_amax;
+    f->n_zero += s->n_zero;
+    f->n_neg_inf += s->n_neg_inf;
+    f->n_total += s->n_total;
+    add_counts(f->bin, h, c->coarse[fold], c, OCT_HIST_COARSE_BINS);
+    return OCT_OK;
+}
+
+oct_status oct_hist_merge_counts(oct_ctx *ctx, oct_hist *dst, const oct_hist_counts *src)
+{
+    if ((src->pos_amax > 0 && oct_hist_width_exp(src->pos_amax) != src->pos_exp) ||
+        (src->neg_amax > 0 && oct_hist_width_exp(src->neg_amax) != src->neg_exp))
+        return oct_fail(ctx, OCT_ERR_BUG, "device histogram: bins 2^%d and 2^%d wide for %g and %g",
+                        src->pos_exp, src->neg_exp, (double)src->pos_amax, (double)src->neg_amax);
+    OCT_TRY(oct_hist_reserve(ctx, dst, src->pos_amax, src->neg_amax));
+    dst->n_zero += src->n_zero;
+    dst->n_nan += src->n_nan;
+    dst->n_pos_inf += src->n_pos_inf;
+    dst->n_neg_inf += src->n_neg_inf;
+    dst->n_total += src->n_total;
+    add_counts(dst->block, dst, src->bin, src, OCT_HIST_BINS);
+    for (int f = 0; f < OCT_HIST_FOLDS; f++)
+        OCT_TRY(add_fold_counts(ctx, dst, src, f));
+    return OCT_OK;
+}
+
 static oct_status relu_fold(oct_ctx *ctx, oct_hist *dst, const oct_hist *src, int fold)
 {
     const oct_hist_fold *s = &src->fold[fold];

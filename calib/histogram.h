@@ -26,7 +26,7 @@
 #include <stdbool.h>
 
 #include "base/ctx.h"
-#include "kernels/hist.h"
+#include "kernels/hist_device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -91,6 +91,10 @@ OCT_MUST_CHECK oct_status oct_hist_scratch_take(oct_ctx *ctx, oct_hist *h, oct_h
 
 /* Adds `src` to `dst`; `src` is unchanged. OCT_ERR_NOMEM as above. */
 OCT_MUST_CHECK oct_status oct_hist_merge(oct_ctx *ctx, oct_hist *dst, const oct_hist *src);
+
+/* Adds what a device counted; OCT_ERR_BUG if its widths are not those of its magnitudes. */
+OCT_MUST_CHECK oct_status oct_hist_merge_counts(oct_ctx *ctx, oct_hist *dst,
+                                                const oct_hist_counts *src);
 
 /* Sets `dst`, empty on entry, to the histogram of max(x, 0) over the values that `src`
  * counted: byte-equal to having scanned them (max(NaN, 0) stays NaN, max(-inf, 0) is zero). */

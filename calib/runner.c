@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/strbuf.h"
 #include "calib/cache_tools.h"
+#include "calib/runner_device.h"
 #include "calib/runner_internal.h"
 #include "kernels/cpu/cpu.h"
 
@@ -67,7 +68,7 @@ static oct_status run_image(worker_state *w, const oct_batch *b, int k)
 
 /* ---- booking ----------------------------------------------------------------------------- */
 
-static void record_failure(runner *r, oct_ctx *from, oct_status st, int64_t index)
+void oct_runner_fail(runner *r, oct_ctx *from, oct_status st, int64_t index)
 {
     pthread_mutex_lock(&r->lock);
     r->stop = true;
@@ -78,6 +79,14 @@ static void record_failure(runner *r, oct_ctx *from, oct_status st, int64_t inde
     }
     pthread_mutex_unlock(&r->lock);
     oct_error_clear(from);
+}
+
+bool oct_runner_failed(runner *r)
+{
+    pthread_mutex_lock(&r->lock);
+    const bool failed = r->failure.status != OCT_OK;
+    pthread_mutex_unlock(&r->lock);
+    return failed;
 }
 
 /* Whether the resumed statistics hold this image; each of equal ones is met once. */
@@ -100,8 +109,7 @@ static bool is_held(runner *r, const oct_sha256 *id)
     return false;
 }
 
-/* Whether this pass has to run the image. */
-static bool wants(runner *r, const oct_sample *s)
+bool oct_runner_wants(runner *r, const oct_sample *s)
 {
     pthread_mutex_lock(&r->lock);
     bool run = true;
@@ -118,7 +126,7 @@ static bool wants(runner *r, const oct_sample *s)
     return run;
 }
 
-static oct_status save(runner *r, oct_ctx *ctx)
+oct_status oct_runner_save(runner *r, oct_ctx *ctx)
 {
     const oct_status st = oct_stats_write(ctx, r->stats, r->opt->checkpoint, true);
 #ifdef __GLIBC__
@@ -129,8 +137,7 @@ static oct_status save(runner *r, oct_ctx *ctx)
     return st;
 }
 
-/* Books a counted image; true if a checkpoint is due. */
-static bool book(runner *r, oct_ctx *ctx, const oct_sample *s, oct_status *st)
+bool oct_runner_book(runner *r, oct_ctx *ctx, const oct_sample *s, oct_status *st)
 {
     pthread_mutex_lock(&r->lock);
     if (r->pass == 1) {
@@ -152,23 +159,20 @@ static bool book(runner *r, oct_ctx *ctx, const oct_sample *s, oct_status *st)
 static oct_status do_image(worker_state *w, oct_ctx *ctx, const oct_batch *b, int k)
 {
     runner *r = w->observer.r;
-    if (!wants(r, &b->sample[k]))
+    if (!oct_runner_wants(r, &b->sample[k]))
         return OCT_OK;
     bool due = false;
     pthread_rwlock_rdlock(&r->quiet);
     oct_status st = run_image(w, b, k);
     if (st == OCT_OK)
-        due = book(r, ctx, &b->sample[k], &st);
+        due = oct_runner_book(r, ctx, &b->sample[k], &st);
     if (st != OCT_OK)
-        record_failure(r, w->steady, st, b->sample[k].index);
+        oct_runner_fail(r, w->steady, st, b->sample[k].index);
     pthread_rwlock_unlock(&r->quiet);
     if (due) {
         pthread_rwlock_wrlock(&r->quiet); /* no image is under way now */
-        pthread_mutex_lock(&r->lock);
-        const bool spoiled = r->failure.status != OCT_OK;
-        pthread_mutex_unlock(&r->lock);
-        if (!spoiled && (st = save(r, ctx)) != OCT_OK)
-            record_failure(r, ctx, st, b->sample[k].index);
+        if (!oct_runner_failed(r) && (st = oct_runner_save(r, ctx)) != OCT_OK)
+            oct_runner_fail(r, ctx, st, b->sample[k].index);
         pthread_rwlock_unlock(&r->quiet);
     }
     return st;
@@ -176,7 +180,7 @@ static oct_status do_image(worker_state *w, oct_ctx *ctx, const oct_batch *b, in
 
 /* ---- workers ----------------------------------------------------------------------------- */
 
-static bool should_stop(runner *r, oct_ctx *ctx)
+bool oct_runner_should_stop(runner *r, oct_ctx *ctx)
 {
     const bool cancelled = oct_check_cancel(ctx) != OCT_OK;
     if (cancelled)
@@ -192,15 +196,15 @@ static void work_loop(worker_state *w, oct_ctx *ctx)
 {
     runner *r = w->observer.r;
     const oct_batch_source_vtable *vt = r->source->vt;
-    while (!should_stop(r, ctx)) {
+    while (!oct_runner_should_stop(r, ctx)) {
         const oct_batch *b = NULL;
         oct_status st = vt->next(r->source, ctx, &b);
         if (st == OCT_ERR_CANCELLED) {
             oct_error_clear(ctx);
-            continue; /* should_stop() sees it too */
+            continue; /* oct_runner_should_stop() sees it too */
         }
         if (st != OCT_OK)
-            record_failure(r, ctx, st, INT64_MAX);
+            oct_runner_fail(r, ctx, st, INT64_MAX);
         if (st != OCT_OK || b == NULL)
             break;
         for (int k = 0; st == OCT_OK && k < b->n_samples; k++)
@@ -234,7 +238,7 @@ static oct_status work(void *user, oct_ctx *ctx, int index)
     if (st == OCT_OK)
         work_loop(&w, ctx);
     else
-        record_failure(r, ctx, st, -1);
+        oct_runner_fail(r, ctx, st, -1);
     oct_worker_free(w.worker, ctx);
     oct_free(ctx, w.in);
     oct_free(ctx, w.out);
@@ -253,7 +257,8 @@ static oct_status run_pass(runner *r, int pass)
     r->n_done = 0;
     if (r->opt->pass != NULL)
         r->opt->pass(r->opt->user, pass);
-    OCT_TRY(oct_run_workers(r->ctx, workers, 1, work, r));
+    OCT_TRY(oct_runner_on_device(r) ? oct_runner_device_pass(r)
+                                    : oct_run_workers(r->ctx, workers, 1, work, r));
     if (r->failure.status != OCT_OK)
         return oct_fail(r->ctx, r->failure.status, "%s", r->failure.text);
     if (!r->cancelled)
@@ -261,7 +266,7 @@ static oct_status run_pass(runner *r, int pass)
     if (pass == 1 && r->opt->checkpoint != NULL) {
         oct_ctx *steady;
         OCT_TRY(oct_ctx_fork_steady(r->ctx, &steady));
-        const oct_status st = save(r, steady);
+        const oct_status st = oct_runner_save(r, steady);
         oct_ctx_join(r->ctx, steady);
         OCT_TRY(st);
     }
@@ -337,12 +342,21 @@ static oct_status add_tensors(runner *r)
     return OCT_OK;
 }
 
+/* What can change a value: backend, instruction set or chip, versions. */
+static void engine_text(const runner *r, char *text, size_t cap)
+{
+    oct_backend *be = oct_engine_backend(r->engine);
+    if (be->vt->describe != NULL)
+        snprintf(text, cap, "%s %s, octet %s", be->vt->name, be->vt->describe(be), OCT_VERSION);
+    else
+        snprintf(text, cap, "%s %s, octet %s, oneDNN %s", be->vt->name, oct_cpu_isa_text(),
+                 OCT_VERSION, OCT_BUILD_ONEDNN);
+}
+
 static oct_status new_stats(runner *r, const oct_model *model)
 {
-    char engine[160];
-    const char *backend = r->opt->backend != NULL ? r->opt->backend : "cpu";
-    snprintf(engine, sizeof engine, "%s %s, octet %s, oneDNN %s", backend, oct_cpu_isa_text(),
-             OCT_VERSION, OCT_BUILD_ONEDNN);
+    char engine[256];
+    engine_text(r, engine, sizeof engine);
     const oct_stats_origin origin = {
         .model = oct_model_get_info(model)->hash,
         .preprocess = r->source->vt->preprocess_json(r->source),
@@ -368,9 +382,6 @@ static oct_status take_resumed(runner *r, oct_stats *resume)
 
 static oct_status check_options(oct_ctx *ctx, const oct_calib_options *opt)
 {
-    if (opt->backend != NULL && strncmp(opt->backend, "cuda", 4) == 0)
-        return oct_fail(ctx, OCT_ERR_UNSUPPORTED,
-                        "calibration runs on the CPU only; use --device cpu");
     if (opt->n_shards > 1 && opt->shard >= opt->n_shards)
         return oct_fail(ctx, OCT_ERR_USAGE, "shard %u of %u", opt->shard + 1, opt->n_shards);
     if (opt->n_shards > 1 && opt->exact_range)

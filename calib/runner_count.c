@@ -52,18 +52,18 @@ static oct_status count_piece(void *user, oct_ctx *ctx, const float *x, size_t n
     return OCT_OK;
 }
 
-static oct_status check_finite(const image_observer *o, oct_ctx *ctx, const char *name,
-                               const oct_hist_range *seen)
+oct_status oct_runner_check_finite(const runner *r, oct_ctx *ctx, const char *name,
+                                   const oct_hist_range *seen, const char *image_name)
 {
     const uint64_t n_inf = seen->n_pos_inf + seen->n_neg_inf;
-    if (o->r->opt->allow_nonfinite || (seen->n_nan == 0 && n_inf == 0))
+    if (r->opt->allow_nonfinite || (seen->n_nan == 0 && n_inf == 0))
         return OCT_OK;
     char tensor[160], image[160];
     return oct_fail(ctx, OCT_ERR_RANGE,
                     "tensor '%s' has %llu NaN and %llu infinite values for image '%s'; "
                     "--allow-nonfinite counts them apart",
                     oct_printable(name, tensor, sizeof tensor), (unsigned long long)seen->n_nan,
-                    (unsigned long long)n_inf, oct_printable(o->sample->name, image, sizeof image));
+                    (unsigned long long)n_inf, oct_printable(image_name, image, sizeof image));
 }
 
 static oct_status alloc_channels(oct_ctx *ctx, oct_stat_tensor *st, size_t n, const char *name)
@@ -146,7 +146,9 @@ oct_status oct_runner_count(oct_observer *self, oct_ctx *ctx, uint32_t value, co
     pthread_mutex_lock(lock);
     const oct_status status = book_tensor(o, ctx, st, t, &job);
     pthread_mutex_unlock(lock);
-    return status == OCT_OK ? check_finite(o, ctx, st->name, &job.seen) : status;
+    return status == OCT_OK
+               ? oct_runner_check_finite(o->r, ctx, st->name, &job.seen, o->sample->name)
+               : status;
 }
 
 /* ---- second pass ------------------------------------------------------------------------- */
@@ -189,20 +191,37 @@ static oct_stat_tensor *relu_table(oct_stats *s, size_t i)
     return NULL;
 }
 
+void oct_runner_exact_scales(oct_stats *s, size_t i, double scale[2])
+{
+    const oct_stat_tensor *t = oct_stats_at(s, i);
+    const oct_stat_tensor *relu = relu_table(s, i);
+    scale[0] = t->exact != NULL ? OCT_VIEW_BINS / (double)oct_hist_amax(&t->hist) : 0;
+    scale[1] = relu != NULL && relu->exact != NULL ? OCT_VIEW_BINS / (double)t->hist.pos.amax : 0;
+}
+
+void oct_runner_add_exact(oct_stats *s, size_t i, const uint64_t *own, const uint64_t *relu)
+{
+    oct_stat_tensor *t = oct_stats_tensor(s, i), *r = relu_table(s, i);
+    for (size_t k = 0; t->exact != NULL && k < OCT_VIEW_BINS; k++)
+        t->exact[k] += own[k];
+    for (size_t k = 0; r != NULL && r->exact != NULL && k < OCT_VIEW_BINS; k++)
+        r->exact[k] += relu[k];
+}
+
 oct_status oct_runner_count_exact(oct_observer *self, oct_ctx *ctx, uint32_t value,
                                   const oct_tensor *t, oct_stream *stream)
 {
     image_observer *o = (image_observer *)self;
     oct_stat_tensor *st = oct_stats_tensor(o->r->stats, value);
-    if (st->kind != OCT_STAT_SCANNED || st->exact == NULL)
+    double scale[2];
+    if (st->kind != OCT_STAT_SCANNED)
         return OCT_OK;
+    oct_runner_exact_scales(o->r->stats, value, scale);
     oct_stat_tensor *relu = relu_table(o->r->stats, value);
-    exact_job job = {.own = st->exact,
-                     .own_scale = OCT_VIEW_BINS / (double)oct_hist_amax(&st->hist)};
-    if (relu != NULL && relu->exact != NULL) {
-        job.relu = relu->exact;
-        job.relu_scale = OCT_VIEW_BINS / (double)st->hist.pos.amax;
-    }
+    exact_job job = {.own = scale[0] > 0 ? st->exact : NULL,
+                     .own_scale = scale[0],
+                     .relu = scale[1] > 0 ? relu->exact : NULL,
+                     .relu_scale = scale[1]};
     pthread_mutex_lock(&o->r->tensor_lock[value]);
     const oct_status status = for_pieces(o, ctx, t, exact_piece, &job);
     pthread_mutex_unlock(&o->r->tensor_lock[value]);

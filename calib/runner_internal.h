@@ -61,4 +61,24 @@ OCT_MUST_CHECK oct_status oct_runner_alloc_exact(oct_ctx *ctx, oct_stats *s);
 /* Copies the tables of tensors that share elements, and drops those of dead tensors. */
 OCT_MUST_CHECK oct_status oct_runner_share_exact(oct_ctx *ctx, oct_stats *s);
 
+/* ---- what both ways of running share (runner.c) ---- */
+
+/* Whether this pass has to run the image. */
+bool oct_runner_wants(runner *r, const oct_sample *s);
+/* Books a counted image; true if a checkpoint is due. */
+bool oct_runner_book(runner *r, oct_ctx *ctx, const oct_sample *s, oct_status *st);
+/* Writes the checkpoint; no image is under way. */
+OCT_MUST_CHECK oct_status oct_runner_save(runner *r, oct_ctx *ctx);
+/* Records that the image at this position failed, with the message of `from`. */
+void oct_runner_fail(runner *r, oct_ctx *from, oct_status st, int64_t index);
+bool oct_runner_failed(runner *r);
+/* Cancelled or failed. */
+bool oct_runner_should_stop(runner *r, oct_ctx *ctx);
+/* OCT_ERR_RANGE naming tensor and image, unless all that was seen is finite or may not be. */
+OCT_MUST_CHECK oct_status oct_runner_check_finite(const runner *r, oct_ctx *ctx, const char *tensor,
+                                                  const oct_hist_range *seen, const char *image);
+/* Bins per unit of the second pass for value `i`: its own table, its Relu's; 0 = none. */
+void oct_runner_exact_scales(oct_stats *s, size_t i, double scale[2]);
+void oct_runner_add_exact(oct_stats *s, size_t i, const uint64_t *own, const uint64_t *relu);
+
 #endif /* OCT_CALIB_RUNNER_INTERNAL_H */

@@ -196,15 +196,21 @@ static void note_side(float amax, const oct_sha256 *id, float so_far, oct_sha256
         *image = *id;
 }
 
-void oct_stat_tensor_note(oct_stat_tensor *t, const oct_hist_range *seen, const oct_sha256 *id)
+void oct_stat_tensor_note_sides(oct_stat_tensor *t, float pos_amax, const oct_sha256 *pos_id,
+                                float neg_amax, const oct_sha256 *neg_id)
 {
-    /* the histogram already holds the image: its amax is at least that of `seen` */
-    if (seen->pos_amax == t->hist.pos.amax)
-        note_side(seen->pos_amax, id, t->pos_image_amax, &t->pos_image);
-    if (seen->neg_amax == t->hist.neg.amax)
-        note_side(seen->neg_amax, id, t->neg_image_amax, &t->neg_image);
+    /* the histogram already holds the images: its amax is at least theirs */
+    if (pos_amax == t->hist.pos.amax)
+        note_side(pos_amax, pos_id, t->pos_image_amax, &t->pos_image);
+    if (neg_amax == t->hist.neg.amax)
+        note_side(neg_amax, neg_id, t->neg_image_amax, &t->neg_image);
     t->pos_image_amax = t->hist.pos.amax;
     t->neg_image_amax = t->hist.neg.amax;
+}
+
+void oct_stat_tensor_note(oct_stat_tensor *t, const oct_hist_range *seen, const oct_sha256 *id)
+{
+    oct_stat_tensor_note_sides(t, seen->pos_amax, id, seen->neg_amax, id);
 }
 
 /* ---- access ------------------------------------------------------------------------------ */

@@ -87,6 +87,9 @@ OCT_MUST_CHECK oct_status oct_stats_add_image(oct_stats *s, const oct_sha256 *id
 /* Notes that the image `id` reached these magnitudes in tensor `t`, whose histogram has already
  * counted them. */
 void oct_stat_tensor_note(oct_stat_tensor *t, const oct_hist_range *seen, const oct_sha256 *id);
+/* The same, when another image reached each side's magnitude. */
+void oct_stat_tensor_note_sides(oct_stat_tensor *t, float pos_amax, const oct_sha256 *pos_id,
+                                float neg_amax, const oct_sha256 *neg_id);
 
 size_t oct_stats_n_tensors(const oct_stats *s);
 oct_stat_tensor *oct_stats_tensor(oct_stats *s, size_t i);

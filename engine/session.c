@@ -241,6 +241,11 @@ void oct_engine_free(oct_engine *e, oct_ctx *ctx)
     oct_free(ctx, e);
 }
 
+struct oct_backend *oct_engine_backend(const oct_engine *e)
+{
+    return e->be;
+}
+
 size_t oct_engine_inputs(const oct_engine *e, const oct_io **list)
 {
     *list = e->input;

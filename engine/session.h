@@ -58,6 +58,9 @@ OCT_MUST_CHECK oct_status oct_engine_new(oct_ctx *ctx, const oct_model *m,
                                          const oct_engine_options *opt, oct_engine **out);
 void oct_engine_free(oct_engine *e, oct_ctx *ctx); /* NULL is allowed; after its workers */
 
+/* The backend it runs on; lives as long as the engine. */
+struct oct_backend *oct_engine_backend(const oct_engine *e);
+
 typedef struct oct_io {
     const char *name;
     oct_dtype dtype;

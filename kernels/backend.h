@@ -108,6 +108,8 @@ typedef enum oct_layout_wish {
 
 #define OCT_REASON_BYTES 160
 
+struct oct_hist_device_vtable; /* kernels/hist_device.h */
+
 typedef struct oct_backend_vtable {
     const char *name; /* "ref", "cpu", "cuda" */
     bool host_memory; /* buffers are ordinary host memory */
@@ -139,6 +141,13 @@ typedef struct oct_backend_vtable {
     oct_status (*capture_end)(oct_backend *be, oct_ctx *ctx, oct_stream *s, void **graph);
     oct_status (*graph_launch)(oct_backend *be, oct_ctx *ctx, void *graph, oct_stream *s);
     void (*graph_free)(oct_backend *be, void *graph);
+
+    /* What can change a result: chip, driver and library versions, in a few words. NULL on host
+     * backends. */
+    const char *(*describe)(const oct_backend *be);
+
+    /* Counting of activations where they are; NULL = on the host only. */
+    const struct oct_hist_device_vtable *hist;
 
     void (*close)(oct_backend *be, oct_ctx *ctx);
 } oct_backend_vtable;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernels/cuda/cuda_hist.h"
 #include "kernels/cuda/cuda_internal.h"
 #include "kernels/cuda/cuda_packs.h"
 #include "kernels/op_schema.h"
@@ -221,6 +222,11 @@ static void graph_free(oct_backend *base, void *graph)
         cudaGraphExecDestroy((cudaGraphExec_t)graph);
 }
 
+static const char *describe(const oct_backend *base)
+{
+    return ((const oct_cuda *)base)->text;
+}
+
 /* ---- open and close ---- */
 
 static void close_cuda(oct_backend *base, oct_ctx *ctx)
@@ -254,6 +260,8 @@ static const oct_backend_vtable cuda_vtable = {
     .capture_end = capture_end,
     .graph_launch = graph_launch,
     .graph_free = graph_free,
+    .describe = describe,
+    .hist = &oct_cuda_hist,
     .close = close_cuda,
 };
 
@@ -281,6 +289,10 @@ static oct_status read_properties(oct_cuda *be, oct_ctx *ctx)
     be->n_sm = p.multiProcessorCount;
     be->smem_per_block = p.sharedMemPerBlockOptin;
     snprintf(be->name, sizeof be->name, "%s", p.name);
+    int runtime = 0;
+    OCT_TRY(oct_cuda_check(ctx, cudaRuntimeGetVersion(&runtime), "asking for versions"));
+    snprintf(be->text, sizeof be->text, "%s sm_%d, CUDA %d.%d, cuBLASLt %zu", be->name, be->cc,
+             runtime / 1000, runtime % 1000 / 10, cublasLtGetVersion());
     if (be->cc < OLDEST_CC)
         return oct_fail(
             ctx, OCT_ERR_DEVICE,

@@ -43,6 +43,7 @@ typedef struct oct_cuda {
     int n_sm;
     size_t smem_per_block; /* opt-in maximum of dynamic shared memory */
     char name[64];         /* of the device */
+    char text[128];        /* name, chip and versions, for provenance */
     oct_cuda_packs *packs;
     void *lt; /* cublasLtHandle_t */
 } oct_cuda;
