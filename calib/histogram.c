@@ -383,8 +383,9 @@ oct_status oct_hist_merge_counts(oct_ctx *ctx, oct_hist *dst, const oct_hist_cou
 {
     if ((src->pos_amax > 0 && oct_hist_width_exp(src->pos_amax) != src->pos_exp) ||
         (src->neg_amax > 0 && oct_hist_width_exp(src->neg_amax) != src->neg_exp))
-        return oct_fail(ctx, OCT_ERR_BUG, "device histogram: bins 2^%d and 2^%d wide for %g and %g",
-                        src->pos_exp, src->neg_exp, (double)src->pos_amax, (double)src->neg_amax);
+        return oct_fail(ctx, OCT_ERR_BUG,
+                        "device histogram: bins 2^%d and 2^%d wide do not hold it", src->pos_exp,
+                        src->neg_exp);
     OCT_TRY(oct_hist_reserve(ctx, dst, src->pos_amax, src->neg_amax));
     dst->n_zero += src->n_zero;
     dst->n_nan += src->n_nan;

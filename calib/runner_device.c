@@ -11,13 +11,12 @@
  * Each worker has histograms of its own on the device; they are merged into the statistics at
  * checkpoints and at the end.
  */
-#include <stdio.h>
+#include "calib/runner_device.h"
+
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/parallel.h"
-#include "base/strbuf.h"
-#include "calib/runner_device.h"
 
 enum {
     LOT_IMAGES = 32,
