@@ -274,6 +274,12 @@ bool oct_path_exists(const char *path)
     return lstat(path, &s) == 0;
 }
 
+int64_t oct_path_bytes(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode) ? (int64_t)s.st_size : -1;
+}
+
 bool oct_path_is_dir(const char *path)
 {
     struct stat s;

@@ -40,6 +40,7 @@ OCT_MUST_CHECK oct_status oct_file_write(oct_ctx *ctx, const char *path, const v
 
 bool oct_path_exists(const char *path);
 bool oct_path_is_dir(const char *path);
+int64_t oct_path_bytes(const char *path); /* size of the file, links followed; -1 if it is none */
 /* OCT_ERR_USAGE "exists; use --force" unless `force` or absent. Call before long work. */
 OCT_MUST_CHECK oct_status oct_path_check_output(oct_ctx *ctx, const char *path, bool force);
 OCT_MUST_CHECK oct_status oct_path_make_dir(oct_ctx *ctx, const char *path); /* mkdir -p */

@@ -30,6 +30,7 @@ oct_status oct_report_new(oct_ctx *ctx, oct_report **out)
         return OCT_ERR_NOMEM;
     }
     forget(&oct_report_structs[OCT_REPORT_ROOT], r);
+    r->ctx = ctx;
     r->arena = arena;
     *out = r;
     return OCT_OK;

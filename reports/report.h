@@ -205,6 +205,7 @@ typedef struct oct_report_artefact {
 } oct_report_artefact;
 
 typedef struct oct_report {
+    oct_ctx *ctx;
     oct_arena *arena;
     const char *title;        /* what is judged */
     const char *command;      /* "evaluate", "auto" */

@@ -2,8 +2,11 @@
  *
  * octet evaluate: candidates against a reference on the same images.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/build_info.h"
+#include "base/file.h"
 #include "tools/any_model.h"
 #include "tools/dataset_options.h"
 #include "tools/evaluate_result.h"
@@ -16,6 +19,8 @@ typedef struct evaluation {
     size_t n_sides;
     oct_any_model model[OCT_EVAL_MAX_SIDES];
     oct_side *side[OCT_EVAL_MAX_SIDES];
+    oct_side_info info[OCT_EVAL_MAX_SIDES];
+    char runtime[80];
     const oct_model *first; /* whose inputs the data set feeds */
     oct_coco *coco;
     oct_progress *progress;
@@ -26,20 +31,44 @@ static bool is_outputs(const char *arg)
     return strncmp(arg, OUTPUTS, strlen(OUTPUTS)) == 0;
 }
 
+static const char *backend_of(const oct_cli *cli)
+{
+    return oct_cli_flag(cli, "reference")     ? "ref"
+           : strcmp(cli->device, "auto") == 0 ? "cpu"
+                                              : cli->device;
+}
+
+static oct_status open_outputs(evaluation *v, size_t i, const char *path)
+{
+    v->info[i] = (oct_side_info){.runtime = "recorded outputs of another runtime", .path = path};
+    return oct_side_open_outputs(v->cli->ctx, path, &v->side[i]);
+}
+
+static void describe_model(evaluation *v, size_t i, const char *path)
+{
+    const bool int8 = oct_any_model_precision(&v->model[i], "auto") & OCT_PRECISION_S8;
+    snprintf(v->runtime, sizeof v->runtime, "octet %s, %s", OCT_VERSION, backend_of(v->cli));
+    v->info[i] = (oct_side_info){.label = int8 ? "INT8" : "FP32",
+                                 .runtime = v->runtime,
+                                 .precision = int8 ? "int8" : "fp32",
+                                 .path = path};
+    for (size_t k = 0; k < i; k++) /* two of a kind go by their names */
+        if (v->info[k].precision && strcmp(v->info[k].precision, v->info[i].precision) == 0)
+            v->info[k].label = v->info[i].label = NULL;
+}
+
 static oct_status open_side(evaluation *v, size_t i)
 {
     oct_cli *cli = v->cli;
     const char *arg = cli->pos[i];
     if (is_outputs(arg))
-        return oct_side_open_outputs(cli->ctx, arg + strlen(OUTPUTS), &v->side[i]);
+        return open_outputs(v, i, arg + strlen(OUTPUTS));
     OCT_TRY(oct_any_model_open(cli->ctx, arg, &v->model[i]));
     if (v->first == NULL)
         v->first = v->model[i].model;
-    const char *backend = oct_cli_flag(cli, "reference")     ? "ref"
-                          : strcmp(cli->device, "auto") == 0 ? "cpu"
-                                                             : cli->device;
+    describe_model(v, i, arg);
     const oct_status st =
-        oct_side_open_model(cli->ctx, v->model[i].model, backend,
+        oct_side_open_model(cli->ctx, v->model[i].model, backend_of(cli),
                             oct_any_model_precision(&v->model[i], "auto"), &v->side[i]);
     return st == OCT_OK ? st : oct_fail_in(cli->ctx, st, "%s", arg);
 }
@@ -114,13 +143,37 @@ static void on_progress(void *user, int64_t n_done)
     oct_progress_set(((evaluation *)user)->progress, n_done);
 }
 
-static oct_status finish(oct_cli *cli, oct_evaluation_view *view)
+static oct_status write_html(oct_cli *cli, const oct_report *r, const char *path)
+{
+    oct_strbuf b;
+    oct_strbuf_init(&b, cli->ctx);
+    oct_status st = oct_report_html(cli->ctx, &r, 1, &b);
+    if (st == OCT_OK)
+        st = oct_file_write(cli->ctx, path, b.text, b.len, cli->force);
+    oct_strbuf_deinit(&b);
+    return st;
+}
+
+static oct_status emit(oct_cli *cli, const oct_report *r)
+{
+    const char *html = oct_cli_str(cli, "report");
+    oct_strbuf b;
+    oct_strbuf_init(&b, cli->ctx);
+    oct_status st = oct_report_terminal(cli->ctx, r, &b);
+    if (st == OCT_OK && oct_cli_wants_text(cli))
+        st = oct_cli_print_buf(cli, &b);
+    oct_strbuf_clear(&b);
+    if (st == OCT_OK)
+        st = oct_report_write(r, &b);
+    if (st == OCT_OK)
+        st = oct_cli_emit_json(cli, &b);
+    oct_strbuf_deinit(&b);
+    return st == OCT_OK && html ? write_html(cli, r, html) : st;
+}
+
+static oct_status conclude(oct_cli *cli, const oct_evaluation_view *view)
 {
     const oct_evaluation *e = view->e;
-    OCT_TRY(oct_evaluation_gates(cli, view));
-    if (oct_cli_wants_text(cli))
-        OCT_TRY(oct_evaluation_show(cli, view));
-    OCT_TRY(oct_evaluation_json(cli, view));
     if (oct_evaluation_is_suspect(e))
         oct_log(cli->ctx, OCT_LOG_WARN,
                 "the reference is right on %llu of %llu images, which %zu classes give by chance: "
@@ -138,21 +191,40 @@ static oct_status finish(oct_cli *cli, oct_evaluation_view *view)
     return OCT_OK;
 }
 
+static oct_status finish(evaluation *v, oct_evaluation_view *view)
+{
+    oct_report *r;
+    OCT_TRY(oct_evaluation_gates(v->cli, view));
+    OCT_TRY(oct_report_new(v->cli->ctx, &r));
+    r->command = "evaluate";
+    r->title = oct_path_name(v->cli->pos[0]);
+    oct_status st = oct_evaluation_report(view, r);
+    if (st == OCT_OK)
+        st = emit(v->cli, r);
+    oct_report_free(r);
+    return st == OCT_OK ? conclude(v->cli, view) : st;
+}
+
 static oct_status evaluate(evaluation *v, oct_batch_source *source, oct_eval_options *opt)
 {
     oct_cli *cli = v->cli;
     oct_evaluation e;
+    oct_dataset_info data;
     const oct_skip *skipped;
+    oct_dataset_get_info(source, &data);
     v->progress = oct_progress_begin(cli, "evaluate", "images", source->vt->n_samples(source));
     oct_status st = oct_evaluate(cli->ctx, v->side, v->n_sides, source, opt, &e);
     oct_progress_end(v->progress);
     oct_dataset_report(cli, source);
     oct_evaluation_view view = {.e = &e,
                                 .name = cli->pos,
+                                .info = v->info,
+                                .class_name = data.class_name,
+                                .n_class_names = (size_t)data.n_classes,
                                 .preprocess = source->vt->preprocess_json(source),
                                 .n_skipped = source->vt->skipped(source, &skipped)};
     if (st == OCT_OK)
-        st = finish(cli, &view);
+        st = finish(v, &view);
     oct_evaluation_deinit(cli->ctx, &e);
     return st;
 }
@@ -163,6 +235,8 @@ static oct_status run_sides(evaluation *v)
         .workers = v->cli->n_threads, .seed = v->cli->seed, .progress = on_progress, .user = v};
     oct_dataset_args args;
     oct_batch_source *source = NULL;
+    if (oct_cli_given(v->cli, "report"))
+        OCT_TRY(oct_path_check_output(v->cli->ctx, oct_cli_str(v->cli, "report"), v->cli->force));
     OCT_TRY(open_boxes(v, &opt));
     OCT_TRY(open_sides(v));
     oct_status st = open_source(v, &args, &source);
@@ -195,6 +269,10 @@ static const oct_pos positions[] = {
     {0}};
 
 static const oct_opt options[] = {
+    {.name = "report",
+     .arg = "FILE",
+     .type = OCT_OPT_FILE,
+     .help = "write everything as one HTML page, complete in itself"},
     {.name = "max-drop",
      .arg = "P",
      .type = OCT_OPT_F64,
@@ -238,6 +316,7 @@ const oct_cmd oct_cmd_evaluate = {
     .summary = "judge quantized models against a reference on images",
     .examples =
         "  octet evaluate model.onnx int8.engine photos/ --preset imagenet --max-drop 1\n"
+        "  octet evaluate model.onnx int8.engine photos/ --preset imagenet --report report.html\n"
         "  octet evaluate model.onnx mse.engine entropy.engine photos/ --preset imagenet\n"
         "  octet evaluate model.onnx outputs:tensorrt.npy images.h5 --labels val.txt\n"
         "  octet evaluate det.onnx det.engine photos/ --preset yolo --labels coco:instances.json\n",

@@ -6,6 +6,7 @@
 #define OCT_TOOLS_EVALUATE_RESULT_H
 
 #include "accuracy/evaluate.h"
+#include "reports/report.h"
 #include "tools/cli.h"
 
 #ifdef __cplusplus
@@ -36,10 +37,20 @@ typedef struct oct_gate {
 
 #define OCT_EVAL_MAX_GATES (OCT_EVAL_MAX_SIDES * OCT_GATE_COUNT)
 
+/* What is known about a side besides its answers; texts are borrowed, NULL = not known. */
+typedef struct oct_side_info {
+    const char *label; /* "FP32" */
+    const char *runtime, *precision;
+    const char *path; /* of its file */
+} oct_side_info;
+
 typedef struct oct_evaluation_view {
     const oct_evaluation *e;
-    const char *const *name; /* of each side, as given */
-    const char *preprocess;  /* JSON, "" = none */
+    const char *const *name;   /* of each side, as given */
+    const oct_side_info *info; /* of each side; NULL = nothing known */
+    const char *const *class_name;
+    size_t n_class_names;
+    const char *preprocess; /* JSON, "" = none */
     size_t n_skipped;
     oct_gate gate[OCT_EVAL_MAX_GATES];
     size_t n_gates;
@@ -50,9 +61,8 @@ OCT_MUST_CHECK oct_status oct_evaluation_gates(oct_cli *cli, oct_evaluation_view
 const char *oct_gate_option(oct_gate_kind k);
 const char *oct_gate_verdict_str(oct_gate_verdict v);
 
-/* Tables, verdicts and JSON. */
-OCT_MUST_CHECK oct_status oct_evaluation_show(oct_cli *cli, const oct_evaluation_view *v);
-OCT_MUST_CHECK oct_status oct_evaluation_json(oct_cli *cli, const oct_evaluation_view *v);
+/* Fills what an evaluation knows: task, data, sides, comparisons, gates, verdict. */
+OCT_MUST_CHECK oct_status oct_evaluation_report(const oct_evaluation_view *v, oct_report *r);
 
 #ifdef __cplusplus
 }
