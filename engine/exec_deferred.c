@@ -144,8 +144,7 @@ static oct_status prepare(oct_worker *w, oct_ctx *ctx, const oct_node *n, const 
     char reason[OCT_REASON_BYTES] = "";
     oct_candidate c;
     memset(&c, 0, sizeof c);
-    oct_backend *be =
-        e->be->vt->host_memory && has_elements(o, s->n_in + s->n_out) ? e->be : e->ref;
+    oct_backend *be = has_elements(o, s->n_in + s->n_out) ? e->host : e->ref;
     int found = be->vt->enumerate(be, ctx, &d, &c, 1, reason);
     if (found < 1 && be != e->ref) {
         be = e->ref;

@@ -16,14 +16,16 @@ static uint64_t now_ns(void)
 static void *memory_new(oct_worker *w, oct_ctx *ctx, bool on_host, size_t bytes)
 {
     oct_backend *be = w->engine->be;
-    return on_host ? oct_alloc(ctx, bytes) : be->vt->mem_alloc(be, ctx, bytes);
+    if (on_host)
+        return oct_engine_host_alloc(w->engine, ctx, bytes);
+    return be->vt->mem_alloc(be, ctx, bytes);
 }
 
 static void memory_free(oct_worker *w, oct_ctx *ctx, bool on_host, void *p)
 {
     oct_backend *be = w->engine->be;
     if (on_host)
-        oct_free(ctx, p);
+        oct_engine_host_free(w->engine, ctx, p);
     else if (p)
         be->vt->mem_free(be, ctx, p);
 }
@@ -64,6 +66,7 @@ void oct_frame_free(oct_worker *w, oct_ctx *ctx, oct_frame *f)
     if (!f)
         return;
     const oct_plan *p = f->plan;
+    oct_exec_device_free(w, ctx, f);
     if (f->deferred)
         for (uint32_t i = 0; i < p->n_steps; i++)
             oct_exec_deferred_free(ctx, &f->deferred[i], &p->step[i]);
@@ -123,6 +126,8 @@ static oct_status frame_resolve(oct_worker *w, oct_ctx *ctx, oct_frame *f)
         size_t bytes = 0;
         const void *data = t->data;
         uint8_t *memory = shared ? w->memory[t->on_host] : f->memory[t->on_host];
+        if (t->unread)
+            continue;
         if (t->place == OCT_PLACE_CONST && !t->on_host && oct_tensor_desc_bytes(&t->desc, &bytes))
             OCT_TRY(oct_engine_constant(w->engine, ctx, t->data, bytes, &data));
         if (t->place == OCT_PLACE_CONST)
@@ -262,8 +267,11 @@ static oct_status run_op(oct_worker *w, oct_ctx *ctx, oct_frame *f, const oct_pl
         f->arg_in[k] = s->in[k] == OCT_NONE ? NULL : f->ptr[s->in[k]];
     for (uint32_t k = 0; k < s->n_out; k++)
         f->arg_out[k] = s->out[k] == OCT_NONE ? NULL : f->ptr[s->out[k]];
+    if (!s->on_device && w->pending)
+        OCT_TRY(oct_exec_settle(w, ctx));
     if (s->alias_copy) {
-        memcpy(f->arg_out[0], f->arg_in[s->alias_in], f->plan->tensor[s->out[0]].bytes);
+        OCT_TRY(oct_exec_alias_copy(w, ctx, s->op, f->arg_out[0], f->arg_in[s->alias_in],
+                                    f->plan->tensor[s->out[0]].bytes));
         f->arg_in[s->alias_in] = f->arg_out[0];
     }
     const oct_run_args a = {.in = f->arg_in,
@@ -282,19 +290,24 @@ static oct_status run_copy(oct_worker *w, oct_ctx *ctx, oct_frame *f, const oct_
         return oct_fail(ctx, OCT_ERR_BUG, "copy of an unknown number of bytes");
     void *dst = f->ptr[s->out[0]];
     const void *src = f->ptr[s->in[0]];
-    if (!to->on_host)
-        return be->vt->copy_in(be, ctx, dst, src, bytes, w->stream);
-    if (!from->on_host) {
-        OCT_TRY(be->vt->copy_out(be, ctx, dst, src, bytes, w->stream));
-        return be->vt->stream_sync(be, ctx, w->stream);
+    if (!from->on_host && !to->on_host)
+        return be->vt->copy_within(be, ctx, dst, src, bytes, w->stream);
+    if (from->on_host != to->on_host) {
+        w->pending = true;
+        return to->on_host ? be->vt->copy_out(be, ctx, dst, src, bytes, w->stream)
+                           : be->vt->copy_in(be, ctx, dst, src, bytes, w->stream);
     }
+    if (w->pending)
+        OCT_TRY(oct_exec_settle(w, ctx));
     memcpy(dst, src, bytes);
     return OCT_OK;
 }
 
-static oct_status run_step(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i)
+oct_status oct_exec_step(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i)
 {
     const oct_plan_step *s = &f->plan->step[i];
+    if (w->pending && (s->kind == OCT_STEP_DYNAMIC || s->kind == OCT_STEP_CONTROL))
+        OCT_TRY(oct_exec_settle(w, ctx));
     switch (s->kind) {
     case OCT_STEP_OP:
         return run_op(w, ctx, f, s);
@@ -319,11 +332,11 @@ static oct_status observe(oct_worker *w, oct_ctx *ctx, oct_frame *f, const oct_p
 static oct_status timed_step(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i)
 {
     if (!w->profiling)
-        return run_step(w, ctx, f, i);
+        return oct_exec_step(w, ctx, f, i);
+    if (w->stream && f->plan->step[i].kind <= OCT_STEP_COPY)
+        return oct_exec_timed(w, ctx, f, i);
     const uint64_t t0 = now_ns();
-    oct_status st = run_step(w, ctx, f, i);
-    if (st == OCT_OK && w->stream)
-        st = w->engine->be->vt->stream_sync(w->engine->be, ctx, w->stream);
+    const oct_status st = oct_exec_step(w, ctx, f, i);
     f->total_ns[i] += now_ns() - t0;
     f->n_runs[i]++;
     return st;
@@ -337,24 +350,47 @@ static void give_dynamic(oct_worker *w, oct_frame *f, const oct_plan_step *s)
     }
 }
 
-oct_status oct_frame_run(oct_worker *w, oct_ctx *ctx, oct_frame *f, const oct_tensor *in,
-                         oct_observer *observer)
+static oct_status run_checked(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i)
+{
+    const oct_plan_step *s = &f->plan->step[i];
+    const oct_status st = timed_step(w, ctx, f, i);
+    if (st != OCT_OK)
+        return oct_fail_in(ctx, st, "%s (%s)", s->info.node, s->info.op);
+    if (s->n_release)
+        give_dynamic(w, f, s);
+    return OCT_OK;
+}
+
+/* Steps of one phase, one by one. */
+static oct_status run_phase(oct_worker *w, oct_ctx *ctx, oct_frame *f, oct_step_phase phase,
+                            oct_observer *observer)
 {
     const oct_plan *p = f->plan;
-    if (p->has_dynamic)
-        give_outputs(w, f);
-    bind_inputs(f, in);
     uint32_t e = 0;
     for (uint32_t i = 0; i <= p->n_steps; i++) {
         for (; observer && e < p->n_events && p->event[e].step == i; e++)
             OCT_TRY(observe(w, ctx, f, &p->event[e], observer));
-        if (i == p->n_steps)
-            break;
-        const oct_status st = timed_step(w, ctx, f, i);
-        if (st != OCT_OK)
-            return oct_fail_in(ctx, st, "%s (%s)", p->step[i].info.node, p->step[i].info.op);
-        if (p->step[i].n_release)
-            give_dynamic(w, f, &p->step[i]);
+        if (i < p->n_steps && p->step[i].phase == phase)
+            OCT_TRY(run_checked(w, ctx, f, i));
     }
     return OCT_OK;
+}
+
+oct_status oct_frame_run(oct_worker *w, oct_ctx *ctx, oct_frame *f, const oct_tensor *in,
+                         oct_observer *observer)
+{
+    if (f->plan->has_dynamic)
+        give_outputs(w, f);
+    bind_inputs(f, in);
+    if (!w->stream)
+        return run_phase(w, ctx, f, OCT_PHASE_BODY, observer);
+    OCT_TRY(run_phase(w, ctx, f, OCT_PHASE_IN, NULL));
+    if (oct_exec_uses_graphs(w, f, observer))
+        OCT_TRY(oct_exec_graphs(w, ctx, f));
+    else
+        OCT_TRY(run_phase(w, ctx, f, OCT_PHASE_BODY, observer));
+    OCT_TRY(run_phase(w, ctx, f, OCT_PHASE_OUT, NULL));
+    OCT_TRY(oct_exec_settle(w, ctx));
+    f->warm = true;
+    return w->profiling ? oct_exec_read_events(w, ctx, f) : OCT_OK;
 }

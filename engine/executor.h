@@ -6,6 +6,10 @@
  * worker's pool and prepared when reached, and remembered by shape. If and Loop run
  * frames of their subgraphs.
  *
+ * On a device steps are queued on the worker's stream and the host waits once, at the end of a
+ * run, or before a step of its own. From the second run of a plan on, runs of device steps are
+ * replayed as captured graphs (exec_device.c).
+ *
  * Thread-safety: a worker and its frames belong to one thread at a time.
  */
 #ifndef OCT_ENGINE_EXECUTOR_H
@@ -63,8 +67,13 @@ typedef struct oct_frame {
     const void **arg_in;    /* max_args of the plan */
     void **arg_out;
     uint64_t *n_runs, *total_ns; /* per step */
-    oct_op_info *info;           /* what oct_worker_ops() hands out */
-    uint64_t memory_version;     /* of the worker's memory that ptr[] was computed for */
+    void **graph;                /* per segment of the plan; captured for graph_version */
+    uint64_t graph_version;
+    oct_event **event;       /* two per step, made when profiling a device */
+    bool warm;               /* has run: kernels are loaded */
+    bool no_graphs;          /* capturing failed: steps are launched one by one */
+    oct_op_info *info;       /* what oct_worker_ops() hands out */
+    uint64_t memory_version; /* of the worker's memory that ptr[] was computed for */
     uint64_t used_at;
 } oct_frame;
 
@@ -79,6 +88,7 @@ struct oct_worker {
     oct_frame *last; /* most recent frame of the engine's own graph */
     oct_pool pool;
     bool profiling;
+    bool pending; /* the stream may still read or write host memory */
     uint64_t clock;
 };
 
@@ -97,6 +107,28 @@ static inline const oct_tensor_desc *oct_frame_desc(const oct_frame *f, uint32_t
 {
     return f->plan->tensor[t].place == OCT_PLACE_DYNAMIC ? &f->desc[t] : &f->plan->tensor[t].desc;
 }
+
+/* ---- executor.c ---- */
+/* Queues or runs step `i`. */
+OCT_MUST_CHECK oct_status oct_exec_step(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i);
+
+/* ---- exec_device.c ---- */
+/* Waits until the host may touch what the stream uses. */
+OCT_MUST_CHECK oct_status oct_exec_settle(oct_worker *w, oct_ctx *ctx);
+/* After a failure: waits for what is queued, which may use the caller's inputs; keeps the message. */
+oct_status oct_exec_abandon(oct_worker *w, oct_ctx *ctx, oct_status st);
+/* Bytes to output 0 from the input that it must share memory with. */
+OCT_MUST_CHECK oct_status oct_exec_alias_copy(oct_worker *w, oct_ctx *ctx, const oct_prepared *op,
+                                              void *dst, const void *src, size_t bytes);
+/* Whether the body of this run may be replayed from graphs. */
+bool oct_exec_uses_graphs(const oct_worker *w, const oct_frame *f, const oct_observer *observer);
+/* The body, from graphs, captured when there are none that fit. */
+OCT_MUST_CHECK oct_status oct_exec_graphs(oct_worker *w, oct_ctx *ctx, oct_frame *f);
+/* A step between two events; oct_exec_read_events() adds up once the stream is settled. */
+OCT_MUST_CHECK oct_status oct_exec_timed(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i);
+OCT_MUST_CHECK oct_status oct_exec_read_events(oct_worker *w, oct_ctx *ctx, oct_frame *f);
+/* Gives graphs and events back. */
+void oct_exec_device_free(oct_worker *w, oct_ctx *ctx, oct_frame *f);
 
 /* ---- exec_deferred.c ---- */
 OCT_MUST_CHECK oct_status oct_exec_deferred(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i);

@@ -30,7 +30,7 @@ typedef oct_status (*oct_pass_fn)(oct_ctx *ctx, oct_graph *g, const oct_pass_env
 /* All passes, on the graph and its subgraphs. Shapes must have been inferred. */
 OCT_MUST_CHECK oct_status oct_passes_run(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 
-/* f16 and bf16 tensors become f32 on host backends; Casts at the graph's borders. */
+/* f16 and bf16 tensors become f32; Casts at the graph's borders. */
 OCT_MUST_CHECK oct_status oct_pass_precision(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* Nodes with constant inputs become constants. */
 OCT_MUST_CHECK oct_status oct_pass_fold(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);

@@ -14,8 +14,10 @@
  *     plan_infer   concrete shapes, integer arithmetic folded to host constants
  *     plan_adapt   brings a tensor into the layout and memory that an operator wants
  *     plan_tactic  picks and prepares a backend's candidate for one operator
+ *     plan_tune    times candidates on random data
  *     plan_view    operators that need no work because their result already lies there
  *     plan_build   walks the graph and makes the steps
+ *     plan_phase   devices: what is copied first and last, what can be captured
  *     plan_memory  lifetimes, in-place results, arena offsets
  *
  * Ownership: a plan belongs to its engine. Thread-safety: immutable once built; any number
@@ -44,6 +46,7 @@ typedef struct oct_plan_tensor {
     oct_quant quant;
     oct_place place;
     bool on_host;         /* host memory; false = the backend's own */
+    bool unread;          /* CONST on a device: the ops that use it packed their own copies */
     const void *data;     /* CONST: dense row-major host bytes */
     uint64_t const_key;   /* CONST of the graph; else 0 */
     uint32_t base;        /* VIEW: tensor that holds the elements (never itself a view) */
@@ -62,8 +65,18 @@ typedef enum oct_step_kind {
     OCT_STEP_CONTROL, /* If, Loop */
 } oct_step_kind;
 
+/* When a step of a device plan runs. Inputs are copied first, outputs last, so that what is
+ * between them can be repeated without them. */
+typedef enum oct_step_phase {
+    OCT_PHASE_BODY,
+    OCT_PHASE_IN,
+    OCT_PHASE_OUT,
+} oct_step_phase;
+
 typedef struct oct_plan_step {
     oct_step_kind kind;
+    oct_step_phase phase;
+    bool on_device;     /* needs nothing but the device: may be captured into a graph */
     oct_node_id node;   /* OCT_NONE for copies and reorders that the planner added */
     oct_prepared *op;   /* STEP_OP */
     uint32_t *in, *out; /* tensors; OCT_NONE = absent */
@@ -82,6 +95,11 @@ typedef struct oct_plan_event {
     uint32_t step, value, tensor;
 } oct_plan_event;
 
+/* Steps [first, end) that a device runs without the host: one captured graph. */
+typedef struct oct_plan_segment {
+    uint32_t first, end;
+} oct_plan_segment;
+
 typedef struct oct_plan {
     const oct_graph *graph;
     oct_tensor_desc *key; /* of the graph's inputs */
@@ -92,6 +110,8 @@ typedef struct oct_plan {
     oct_plan_event *event;
     uint32_t n_tensors, n_steps, n_events;
     uint32_t cap_tensors, cap_steps, cap_events;
+    oct_plan_segment *segment; /* of a device's static plan; in order */
+    uint32_t n_segments;
     uint32_t *input, *output; /* tensors, one per graph input / output */
     uint32_t n_inputs, n_outputs;
     size_t arena_bytes[2]; /* backend's memory, host memory (the same one on host backends: [1]) */

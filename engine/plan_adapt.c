@@ -96,10 +96,13 @@ bool oct_plan_is_layout(const oct_tensor_desc *d, oct_layout layout)
     if (layout == OCT_LAYOUT_CHANNELS_LAST && d->shape.n_dims < 3)
         return false;
     const oct_tensor_desc want = oct_tensor_desc_make(d->dtype, d->shape, layout);
-    for (int i = 0; i < d->shape.n_dims; i++)
-        if (d->shape.dim[i] > 1 && d->stride[i] != want.stride[i])
-            return false;
-    return true;
+    bool same = true;
+    for (int i = 0; i < d->shape.n_dims; i++) {
+        if (d->shape.dim[i] == 0)
+            return true; /* no elements, any order */
+        same = same && (d->shape.dim[i] == 1 || d->stride[i] == want.stride[i]);
+    }
+    return same;
 }
 
 /* A copy between host and device, or of equal dense bytes. */
@@ -119,6 +122,28 @@ static oct_status plan_copy_bytes(oct_planner *b, uint32_t from, uint32_t to)
     return OCT_OK;
 }
 
+/* Host copy of the tensor that holds `t` (*whole), and in it what `t` is (*part). */
+static oct_status host_twin(oct_planner *b, uint32_t t, uint32_t *whole, uint32_t *part)
+{
+    const uint32_t root = oct_plan_root(b->p, t);
+    const oct_tensor_desc d = b->p->tensor[root].desc, inner = b->p->tensor[t].desc;
+    OCT_TRY(oct_plan_new_tensor(b, &d, true, whole));
+    OCT_TRY(plan_copy_bytes(b, root, *whole));
+    *part = *whole;
+    return root == t ? OCT_OK : oct_plan_new_view(b, *whole, b->p->tensor[t].offset, &inner, part);
+}
+
+/* A device without a kernel for it: elements go to the host, are put in order there, and
+ * come back; a slice with all of what it is a slice of. */
+static oct_status copy_over_host(oct_planner *b, uint32_t from, uint32_t to)
+{
+    uint32_t here, there, whole;
+    OCT_TRY(host_twin(b, from, &whole, &here));
+    OCT_TRY(host_twin(b, to, &whole, &there));
+    OCT_TRY(oct_plan_copy(b, here, there));
+    return plan_copy_bytes(b, whole, oct_plan_root(b->p, to));
+}
+
 oct_status oct_plan_copy(oct_planner *b, uint32_t from, uint32_t to)
 {
     const oct_plan_tensor *f = &b->p->tensor[from], *t = &b->p->tensor[to];
@@ -134,12 +159,13 @@ oct_status oct_plan_copy(oct_planner *b, uint32_t from, uint32_t to)
     const oct_tactic_request r = {.node = &reorder, .in = &from, .out = &to, .n_in = 1, .n_out = 1};
     bool taken = false;
     char reason[OCT_REASON_BYTES] = "";
-    oct_backend *first = f->on_host ? b->engine->ref : b->engine->be;
-    if (b->engine->be->vt->host_memory)
-        first = b->engine->be;
+    const bool on_host = f->on_host;
+    oct_backend *first = on_host ? b->engine->host : b->engine->be;
     OCT_TRY(oct_plan_tactic(b, first, OCT_NONE, &r, &taken, reason));
-    if (!taken && first != b->engine->ref)
+    if (!taken && on_host && first != b->engine->ref)
         OCT_TRY(oct_plan_tactic(b, b->engine->ref, OCT_NONE, &r, &taken, reason));
+    if (!taken && !on_host)
+        return copy_over_host(b, from, to);
     if (taken)
         return OCT_OK;
     return oct_fail(b->ctx, OCT_ERR_UNSUPPORTED, "no kernel reorders %s tensors: %s",
@@ -156,10 +182,12 @@ static oct_status plan_adapt_new(oct_planner *b, uint32_t t, oct_layout layout, 
         return oct_plan_add_tensor(b, &other, id);
     }
     if (o->on_host != on_host && !oct_plan_is_layout(&o->desc, layout)) {
-        /* change the layout first, on the side where the elements are */
-        uint32_t here;
-        OCT_TRY(oct_plan_adapt(b, t, layout, o->on_host, &here));
-        return oct_plan_adapt(b, here, layout, on_host, id);
+        /* change the layout on the device, which is faster, but move no holes to it */
+        uint32_t between;
+        const bool move_first = o->on_host && oct_tensor_desc_is_dense(&o->desc);
+        OCT_TRY(oct_plan_adapt(b, t, move_first ? o->desc.layout : layout,
+                               move_first ? on_host : o->on_host, &between));
+        return oct_plan_adapt(b, between, layout, on_host, id);
     }
     const oct_tensor_desc d = oct_tensor_desc_make(o->desc.dtype, o->desc.shape, layout);
     if (o->on_host == on_host && oct_plan_is_layout(&o->desc, layout))

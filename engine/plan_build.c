@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Walks the graph in order and makes the steps of a plan. For each operator the backend
- * is asked in turn for: the tensors as they lie; dense copies; row-major copies; and last
- * the reference kernel. What nobody reads in the end is taken out again.
+ * is asked in turn for: the tensors as they lie; dense copies; row-major copies; then, for a
+ * device, the CPU; and last the reference kernel. What nobody reads in the end is taken out again.
  */
 #include "engine/plan.h"
 
@@ -13,9 +13,21 @@
 #include "kernels/op_schema.h"
 
 /* How an operator's tensors are offered to a backend. */
+typedef enum who {
+    BACKEND,
+    HOST, /* the CPU beside a device */
+    REF,
+} who;
+
 typedef struct attempt {
-    bool dense, row, on_ref;
+    bool dense, row;
+    who who;
 } attempt;
+
+static oct_backend *backend_of(const oct_engine *e, who w)
+{
+    return w == BACKEND ? e->be : w == HOST ? e->host : e->ref;
+}
 
 /* ---- operands ---- */
 
@@ -90,7 +102,7 @@ static oct_status try_attempt(oct_planner *b, oct_node_id id, const attempt *a, 
                               uint32_t *in, uint32_t *out, bool *taken, char *reason)
 {
     const oct_node *n = oct_graph_node(b->g, id);
-    oct_backend *be = a->on_ref ? b->engine->ref : b->engine->be;
+    oct_backend *be = backend_of(b->engine, a->who);
     const bool on_host = be->vt->host_memory;
     OCT_TRY(gather_inputs(b, n, from));
     OCT_TRY(adapt_inputs(b, n, from, a, on_host, in));
@@ -103,15 +115,18 @@ static oct_status try_attempt(oct_planner *b, oct_node_id id, const attempt *a, 
 static oct_status plan_operator(oct_planner *b, oct_node_id id, uint32_t *scratch)
 {
     static const attempt order[] = {
-        {false, false, false}, {true, false, false}, {true, true, false},
-        {true, false, true},   {true, true, true},
+        {false, false, BACKEND}, {true, false, BACKEND}, {true, true, BACKEND}, {true, false, HOST},
+        {true, true, HOST},      {true, false, REF},     {true, true, REF},
     };
+    const size_t n_order = sizeof order / sizeof order[0];
     const oct_node *n = oct_graph_node(b->g, id);
     uint32_t *from = scratch, *in = from + n->n_in, *out = in + n->n_in;
-    const size_t first = has_empty_operand(b, n) ? 4 : 0;
+    const size_t first = has_empty_operand(b, n) ? n_order - 1 : 0;
     char why[OCT_REASON_BYTES] = "", reason[OCT_REASON_BYTES] = "";
-    for (size_t i = first; i < sizeof order / sizeof order[0]; i++) {
+    for (size_t i = first; i < n_order; i++) {
         bool taken = false;
+        if (order[i].who == HOST && b->engine->host == b->engine->be)
+            continue;
         OCT_TRY(try_attempt(b, id, &order[i], from, in, out, &taken, reason));
         if (i == first)
             memcpy(why, reason, sizeof why);
@@ -120,7 +135,7 @@ static oct_status plan_operator(oct_planner *b, oct_node_id id, uint32_t *scratc
         for (uint32_t k = 0; k < n->n_out; k++)
             if (n->out[k] != OCT_NONE)
                 b->v[n->out[k]].tensor = out[k];
-        if (order[i].on_ref && b->engine->ref != b->engine->be) {
+        if (backend_of(b->engine, order[i].who) != b->engine->be) {
             oct_op_info *info = &b->p->step[b->p->n_steps - 1].info;
             info->reason = oct_arena_printf(b->p->arena, "%s: %s", b->engine->be->vt->name, why);
             if (!info->reason)

@@ -86,6 +86,11 @@ static void touch(oct_plan *p, uint32_t t, uint32_t step)
 
 static void find_lifetimes(oct_plan *p)
 {
+    for (uint32_t i = 0; i < p->n_steps; i++) /* copied before the first step, kept for replays */
+        if (p->step[i].phase == OCT_PHASE_IN) {
+            touch(p, p->step[i].out[0], 0);
+            touch(p, p->step[i].out[0], p->n_steps);
+        }
     for (uint32_t i = 0; i < p->n_steps; i++) {
         const oct_plan_step *s = &p->step[i];
         for (uint32_t k = 0; k < s->n_in; k++)
@@ -294,8 +299,10 @@ static oct_status list_releases(oct_planner *b)
 oct_status oct_plan_place(oct_planner *b)
 {
     OCT_TRY(prune_steps(b));
+    oct_plan_phases(b);
     find_lifetimes(b->p);
     place_in_place(b->p);
     OCT_TRY(pack_arena(b));
-    return list_releases(b);
+    OCT_TRY(list_releases(b));
+    return oct_plan_segments(b);
 }

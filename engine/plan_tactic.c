@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tactics: which of a backend's candidates runs an operator. The first one, or with
- * `tune` the fastest of a few timed runs on random data.
+ * `tune` the fastest (plan_tune.c).
  */
 #include <string.h>
-#include <time.h>
 
-#include "base/rng.h"
 #include "engine/planner.h"
 #include "kernels/op_schema.h"
 
 #define MAX_CANDIDATES 16
-#define TUNE_RUNS 5
 
 /* A constant per-channel operand reads the same in both layouts; it is called what the
  * result is, so that backends see operands of one kind. */
@@ -76,95 +73,6 @@ double oct_plan_macs(const oct_node *n, const oct_operand *in, const oct_operand
     }
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-}
-
-/* ---- timing ---- */
-
-typedef struct tune_buffers {
-    void *block[2 * OCT_MAX_ALIAS + 1];
-    const void *in[OCT_MAX_ALIAS];
-    void *out[OCT_MAX_ALIAS];
-    uint32_t n;
-} tune_buffers;
-
-/* Bytes from the first to behind the last element of a strided tensor. */
-static size_t extent_bytes(const oct_tensor_desc *d)
-{
-    size_t last = 0;
-    for (int i = 0; i < d->shape.n_dims; i++) {
-        if (d->shape.dim[i] == 0)
-            return 0;
-        last += (size_t)(d->shape.dim[i] - 1) * (size_t)d->stride[i];
-    }
-    return (last + 1) * oct_dtype_bytes(d->dtype);
-}
-
-static void *tune_block(oct_ctx *ctx, tune_buffers *tb, size_t bytes, bool random_f32)
-{
-    void *p = oct_zalloc(ctx, bytes);
-    if (!p)
-        return NULL;
-    if (random_f32) {
-        oct_rng rng = {.state = 7};
-        oct_rng_fill_uniform(&rng, p, bytes / sizeof(float), -1.0F, 1.0F);
-    }
-    tb->block[tb->n++] = p;
-    return p;
-}
-
-static oct_status tune_alloc(oct_ctx *ctx, const oct_op_desc *d, const oct_candidate *c,
-                             tune_buffers *tb, void **workspace)
-{
-    for (int i = 0; i < d->n_out; i++) {
-        tb->out[i] = tune_block(ctx, tb, extent_bytes(&d->out[i].desc), false);
-        if (!tb->out[i])
-            return OCT_ERR_NOMEM;
-    }
-    for (int i = 0; i < d->n_in; i++) {
-        tb->in[i] = d->in[i].data;
-        if (tb->in[i] || d->in[i].desc.dtype == OCT_DT_NONE)
-            continue;
-        tb->in[i] = c->alias_in == i ? tb->out[0]
-                                     : tune_block(ctx, tb, extent_bytes(&d->in[i].desc),
-                                                  d->in[i].desc.dtype == OCT_DT_F32);
-        if (!tb->in[i])
-            return OCT_ERR_NOMEM;
-    }
-    *workspace = tune_block(ctx, tb, c->workspace_bytes, false);
-    return *workspace ? OCT_OK : OCT_ERR_NOMEM;
-}
-
-/* Best of a few runs in ns; the result of a failed candidate is UINT64_MAX. */
-static oct_status tune_time(oct_planner *b, oct_backend *be, const oct_op_desc *d,
-                            const oct_candidate *c, uint64_t *best)
-{
-    *best = UINT64_MAX;
-    oct_prepared *op = NULL;
-    if (be->vt->prepare(be, b->ctx, d, c, &op) != OCT_OK) {
-        oct_error_clear(b->ctx);
-        return OCT_OK;
-    }
-    tune_buffers tb = {.n = 0};
-    void *workspace = NULL;
-    oct_status st = tune_alloc(b->ctx, d, c, &tb, &workspace);
-    for (int k = 0; k < TUNE_RUNS && st == OCT_OK; k++) {
-        const oct_run_args a = {.in = tb.in, .out = tb.out, .workspace = workspace};
-        const uint64_t t0 = now_ns();
-        st = be->vt->run(op, b->ctx, &a);
-        const uint64_t ns = now_ns() - t0;
-        *best = st == OCT_OK && ns < *best ? ns : *best;
-    }
-    for (uint32_t i = 0; i < tb.n; i++)
-        oct_free(b->ctx, tb.block[i]);
-    be->vt->release(be, op);
-    return st;
-}
-
 /* The candidate that an earlier timing chose for this node; false where it says nothing or the
  * backend no longer offers it. */
 static bool tactic_stored(const oct_engine *e, const oct_op_desc *d, const oct_candidate *list,
@@ -190,13 +98,13 @@ static oct_status tactic_choose(oct_planner *b, oct_backend *be, const oct_op_de
     *us = 0;
     if (tactic_stored(b->engine, d, list, n, choice))
         return OCT_OK;
-    const bool can_time = be->vt->host_memory && d->n_in <= OCT_MAX_ALIAS && d->n_out <= 2;
+    const bool can_time = d->n_in <= OCT_MAX_ALIAS && d->n_out <= 2;
     if (!b->engine->tune || n < 2 || !can_time)
         return OCT_OK;
     uint64_t best = UINT64_MAX;
     for (int i = 0; i < n; i++) {
         uint64_t ns;
-        OCT_TRY(tune_time(b, be, d, &list[i], &ns));
+        OCT_TRY(oct_plan_tune(b, be, d, &list[i], &ns));
         if (ns < best) {
             best = ns;
             *choice = i;
@@ -248,6 +156,7 @@ static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
     for (uint32_t i = 0; i < r->n_in && i < OCT_MAX_ALIAS; i++)
         s->may_alias |= (uint32_t)c->may_alias[i] << i;
     OCT_TRY(tactic_info(b, r, d, c, us, &s->info));
+    s->info.on_device = !be->vt->host_memory;
     return be->vt->prepare(be, b->ctx, d, c, &s->op);
 }
 

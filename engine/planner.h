@@ -87,6 +87,17 @@ OCT_MUST_CHECK oct_status oct_plan_slice(oct_planner *b, oct_value_id v, uint32_
 /* Finishes a Concat some of whose inputs are in place; *done = false when none is. */
 OCT_MUST_CHECK oct_status oct_plan_concat(oct_planner *b, oct_node_id id, bool *done);
 
+/* ---- plan_tune.c ---- */
+/* Best time in ns of candidate `c` on random operands; UINT64_MAX when it failed. */
+OCT_MUST_CHECK oct_status oct_plan_tune(oct_planner *b, oct_backend *be, const oct_op_desc *d,
+                                        const oct_candidate *c, uint64_t *best);
+
+/* ---- plan_phase.c ---- */
+/* Once steps are final, before lifetimes: phases; nothing on host backends. */
+void oct_plan_phases(oct_planner *b);
+/* Once memory is placed: segments and constants that need no upload. */
+OCT_MUST_CHECK oct_status oct_plan_segments(oct_planner *b);
+
 /* ---- plan_memory.c ---- */
 OCT_MUST_CHECK oct_status oct_plan_place(oct_planner *b);
 

@@ -161,7 +161,14 @@ static oct_status engine_ios(oct_engine *e, const oct_graph *g)
 static oct_status engine_backends(oct_engine *e, const oct_engine_options *opt)
 {
     const char *name = opt->backend ? opt->backend : "cpu";
-    OCT_TRY(oct_backend_open(e->ctx, name, &e->be));
+    e->borrowed = opt->opened != NULL;
+    e->be = opt->opened;
+    if (!e->be)
+        OCT_TRY(oct_backend_open(e->ctx, name, &e->be));
+    if (e->be->vt->host_memory)
+        e->host = e->be;
+    else
+        OCT_TRY(oct_backend_open(e->ctx, "cpu", &e->host));
     if (strcmp(e->be->vt->name, "ref") == 0)
         e->ref = e->be;
     else
@@ -232,7 +239,10 @@ void oct_engine_free(oct_engine *e, oct_ctx *ctx)
         oct_free(e->ctx, e->device_const);
         if (e->ref != e->be)
             oct_backend_close(e->ref, e->ctx);
-        oct_backend_close(e->be, e->ctx);
+        if (e->host != e->be)
+            oct_backend_close(e->host, e->ctx);
+        if (!e->borrowed)
+            oct_backend_close(e->be, e->ctx);
         oct_graph_free(e->graph);
         oct_arena_free(e->arena);
         oct_ctx_join(ctx, e->ctx);
@@ -244,6 +254,19 @@ void oct_engine_free(oct_engine *e, oct_ctx *ctx)
 struct oct_backend *oct_engine_backend(const oct_engine *e)
 {
     return e->be;
+}
+
+void *oct_engine_host_alloc(oct_engine *e, oct_ctx *ctx, size_t bytes)
+{
+    return e->be->vt->host_alloc ? e->be->vt->host_alloc(e->be, ctx, bytes) : oct_alloc(ctx, bytes);
+}
+
+void oct_engine_host_free(oct_engine *e, oct_ctx *ctx, void *p)
+{
+    if (e->be->vt->host_free)
+        e->be->vt->host_free(e->be, ctx, p);
+    else
+        oct_free(ctx, p);
 }
 
 size_t oct_engine_inputs(const oct_engine *e, const oct_io **list)

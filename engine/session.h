@@ -38,8 +38,9 @@ typedef struct oct_tactic {
 } oct_tactic;
 
 typedef struct oct_engine_options {
-    const char *backend; /* "cpu" (default when NULL), "ref", "cuda", "cuda:N" */
-    int threads;         /* threads one worker may use; 0 = oct_cpu_count() */
+    const char *backend;        /* "cpu" (default when NULL), "ref", "cuda", "cuda:N" */
+    struct oct_backend *opened; /* used instead when not NULL; borrowed, must outlive the engine */
+    int threads;                /* threads one worker may use; 0 = oct_cpu_count() */
     uint32_t
         precision; /* OCT_PRECISION_* bits; 0 = F32 (Q/DQ in the graph is lowered when S8 is set) */
     bool observe_all; /* observe every float value named in the ONNX graph, inputs included */
@@ -66,6 +67,10 @@ typedef struct oct_io {
     oct_dtype dtype;
     oct_shape shape; /* as declared; symbols where dynamic */
 } oct_io;
+
+/* Host memory for inputs that a device copies from while it works; plain memory on the CPU. */
+void *oct_engine_host_alloc(oct_engine *e, oct_ctx *ctx, size_t bytes);
+void oct_engine_host_free(oct_engine *e, oct_ctx *ctx, void *p); /* NULL is allowed */
 
 size_t oct_engine_inputs(const oct_engine *e,
                          const oct_io **list); /* model order, without initializers */
@@ -118,6 +123,11 @@ OCT_MUST_CHECK oct_status oct_worker_run(oct_worker *w, oct_ctx *ctx, const oct_
 OCT_MUST_CHECK oct_status oct_worker_prepare(oct_worker *w, oct_ctx *ctx, const oct_shape *in,
                                              size_t n_in);
 
+/* Repeats the most recent run `n` times (>= 1) on a device, without moving inputs or outputs, the
+ * inputs being those of that run; ms[i] is the device's time of repetition i. OCT_ERR_UNSUPPORTED
+ * on the CPU. */
+OCT_MUST_CHECK oct_status oct_worker_replay(oct_worker *w, oct_ctx *ctx, int n, double *ms);
+
 /* One op of a plan, for --profile, inspect and coverage reports. Strings live with the engine. */
 typedef struct oct_op_info {
     const char *node;  /* node name; fused nodes are joined in `fused` */
@@ -130,6 +140,7 @@ typedef struct oct_op_info {
     double tuned_us;           /* time of the tactic when it was chosen by timing here, else 0 */
     double macs;               /* multiply-accumulates of one run */
     double bytes;              /* operand bytes touched once */
+    bool on_device;            /* ran in device memory */
     uint64_t n_runs, total_ns; /* measured when profiling is on */
 } oct_op_info;
 

@@ -18,9 +18,11 @@ struct oct_engine {
     oct_ctx *ctx; /* the engine's own: memory and messages of planning, under `lock` */
     const oct_model *model;
     oct_backend *be;
-    oct_backend *ref; /* fallback; == be when that is "ref" */
-    oct_graph *graph; /* rewritten copy of the model's */
-    oct_arena *arena; /* lists below */
+    oct_backend *host; /* what runs on the host: == be on host backends, else "cpu" */
+    oct_backend *ref;  /* last resort; == be when that is "ref" */
+    bool borrowed;     /* `be` belongs to the caller */
+    oct_graph *graph;  /* rewritten copy of the model's */
+    oct_arena *arena;  /* lists below */
     oct_io *input, *output;
     uint32_t n_inputs, n_outputs;
     oct_observed *observed;

@@ -33,7 +33,7 @@ void oct_worker_free(oct_worker *w, oct_ctx *ctx)
         oct_frame_free(w, ctx, w->frame[i]);
     oct_free(ctx, w->frame);
     oct_pool_deinit(&w->pool, ctx);
-    oct_free(ctx, w->memory[1]);
+    oct_engine_host_free(w->engine, ctx, w->memory[1]);
     if (w->memory[0])
         be->vt->mem_free(be, ctx, w->memory[0]);
     if (w->stream)
@@ -145,9 +145,9 @@ oct_status oct_worker_run(oct_worker *w, oct_ctx *ctx, const oct_tensor *in, siz
     oct_frame *f;
     OCT_TRY(oct_check_cancel(ctx));
     OCT_TRY(find_frame(w, ctx, in, n_in, &f));
-    OCT_TRY(oct_frame_run(w, ctx, f, in, observer));
-    if (w->stream)
-        OCT_TRY(w->engine->be->vt->stream_sync(w->engine->be, ctx, w->stream));
+    const oct_status st = oct_frame_run(w, ctx, f, in, observer);
+    if (st != OCT_OK)
+        return w->stream ? oct_exec_abandon(w, ctx, st) : st;
     for (size_t i = 0; i < n_out && i < f->plan->n_outputs; i++)
         out[i] = oct_frame_output(f, (uint32_t)i);
     return OCT_OK;

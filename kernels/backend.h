@@ -87,6 +87,7 @@ typedef struct oct_candidate {
 } oct_candidate;
 
 typedef struct oct_stream oct_stream; /* a device queue; NULL on the CPU */
+typedef struct oct_event oct_event;   /* a moment on a stream */
 typedef struct oct_prepared oct_prepared;
 typedef struct oct_backend oct_backend;
 
@@ -99,6 +100,15 @@ typedef struct oct_run_args {
     void *workspace;
     oct_stream *stream;
 } oct_run_args;
+
+/* What a device says of itself, for doctor and results files. Zero or "" = not known. */
+typedef struct oct_device_info {
+    char name[128], driver[32], runtime[32], blas[32];
+    int cc;                          /* compute capability: 10 * major + minor */
+    int n_sm;                        /* multiprocessors */
+    int clock_mhz, memory_clock_mhz; /* highest */
+    size_t memory_bytes, free_bytes, l2_bytes;
+} oct_device_info;
 
 typedef enum oct_layout_wish {
     OCT_WISH_ROW,           /* runs in row-major only */
@@ -148,6 +158,19 @@ typedef struct oct_backend_vtable {
 
     /* Counting of activations where they are; NULL = on the host only. */
     const struct oct_hist_device_vtable *hist;
+    /* Copies inside device memory. */
+    oct_status (*copy_within)(oct_backend *be, oct_ctx *ctx, void *dst, const void *src,
+                              size_t bytes, oct_stream *s);
+    /* Host memory from and to which copies overlap with work (pinned). */
+    void *(*host_alloc)(oct_backend *be, oct_ctx *ctx, size_t bytes);
+    void (*host_free)(oct_backend *be, oct_ctx *ctx, void *p);
+    /* Events; event_ms waits for `to` and gives the time since `from` on one stream. */
+    oct_status (*event_new)(oct_backend *be, oct_ctx *ctx, oct_event **out);
+    void (*event_free)(oct_backend *be, oct_event *e);
+    oct_status (*event_record)(oct_backend *be, oct_ctx *ctx, oct_event *e, oct_stream *s);
+    oct_status (*event_ms)(oct_backend *be, oct_ctx *ctx, oct_event *from, oct_event *to,
+                           double *ms);
+    oct_status (*device_info)(oct_backend *be, oct_ctx *ctx, oct_device_info *info);
 
     void (*close)(oct_backend *be, oct_ctx *ctx);
 } oct_backend_vtable;
@@ -158,6 +181,8 @@ struct oct_backend { /* first member of every backend's own struct */
 
 struct oct_prepared { /* first member of every prepared op */
     oct_backend *backend;
+    uint32_t packed; /* devices: bit i = run() does not read constant input i, which then need not
+                          lie in device memory (0 = reads all) */
 };
 
 /* Backends by name: "ref" and "cpu" always ("cpu" = oneDNN where built, our SIMD, else ref per

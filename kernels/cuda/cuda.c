@@ -188,6 +188,71 @@ static oct_status stream_sync(oct_backend *base, oct_ctx *ctx, oct_stream *s)
     return oct_cuda_check(ctx, cudaStreamSynchronize(s ? s->s : 0), "running");
 }
 
+static oct_status copy_within(oct_backend *base, oct_ctx *ctx, void *dst, const void *src,
+                              size_t bytes, oct_stream *s)
+{
+    (void)base;
+    return copy(ctx, dst, src, bytes, cudaMemcpyDeviceToDevice, s);
+}
+
+static void *host_alloc(oct_backend *base, oct_ctx *ctx, size_t bytes)
+{
+    void *p = NULL;
+    if (use(base, ctx) != OCT_OK)
+        return NULL;
+    const cudaError_t e = cudaMallocHost(&p, bytes ? bytes : 1);
+    if (e == cudaSuccess)
+        return p;
+    (void)cudaGetLastError(); /* not sticky */
+    (void)oct_fail(ctx, OCT_ERR_NOMEM, "pinned memory: %zu bytes: %s", bytes,
+                   cudaGetErrorString(e));
+    return NULL;
+}
+
+static void host_free(oct_backend *base, oct_ctx *ctx, void *p)
+{
+    (void)base;
+    (void)ctx;
+    if (p)
+        cudaFreeHost(p);
+}
+
+/* ---- events ---- */
+
+static oct_status event_new(oct_backend *base, oct_ctx *ctx, oct_event **out)
+{
+    cudaEvent_t e;
+    OCT_TRY(use(base, ctx));
+    OCT_TRY(oct_cuda_check(ctx, cudaEventCreate(&e), "making an event"));
+    *out = (oct_event *)e;
+    return OCT_OK;
+}
+
+static void event_free(oct_backend *base, oct_event *e)
+{
+    (void)base;
+    if (e)
+        cudaEventDestroy((cudaEvent_t)e);
+}
+
+static oct_status event_record(oct_backend *base, oct_ctx *ctx, oct_event *e, oct_stream *s)
+{
+    (void)base;
+    return oct_cuda_check(ctx, cudaEventRecord((cudaEvent_t)e, s ? s->s : 0), "recording an event");
+}
+
+static oct_status event_ms(oct_backend *base, oct_ctx *ctx, oct_event *from, oct_event *to,
+                           double *ms)
+{
+    float f = 0;
+    (void)base;
+    OCT_TRY(oct_cuda_check(ctx, cudaEventSynchronize((cudaEvent_t)to), "running"));
+    OCT_TRY(oct_cuda_check(ctx, cudaEventElapsedTime(&f, (cudaEvent_t)from, (cudaEvent_t)to),
+                           "timing"));
+    *ms = (double)f;
+    return OCT_OK;
+}
+
 /* ---- graphs ---- */
 
 static oct_status capture_begin(oct_backend *base, oct_ctx *ctx, oct_stream *s)
@@ -227,6 +292,40 @@ static const char *describe(const oct_backend *base)
     return ((const oct_cuda *)base)->text;
 }
 
+/* ---- what the device is ---- */
+
+/* CUDA numbers its versions 1000 * major + 10 * minor. */
+static void version_text(char *text, size_t cap, int version)
+{
+    snprintf(text, cap, "%d.%d", version / 1000, version % 1000 / 10);
+}
+
+static oct_status device_info(oct_backend *base, oct_ctx *ctx, oct_device_info *info)
+{
+    oct_cuda *be = (oct_cuda *)base;
+    int driver = 0, runtime = 0, clock = 0, memory_clock = 0, l2 = 0;
+    memset(info, 0, sizeof *info);
+    OCT_TRY(use(base, ctx));
+    OCT_TRY(oct_cuda_check(ctx, cudaDriverGetVersion(&driver), "asking the driver"));
+    OCT_TRY(oct_cuda_check(ctx, cudaRuntimeGetVersion(&runtime), "asking the runtime"));
+    OCT_TRY(oct_cuda_check(ctx, cudaMemGetInfo(&info->free_bytes, &info->memory_bytes),
+                           "asking for memory"));
+    (void)cudaDeviceGetAttribute(&clock, cudaDevAttrClockRate, be->device);
+    (void)cudaDeviceGetAttribute(&memory_clock, cudaDevAttrMemoryClockRate, be->device);
+    (void)cudaDeviceGetAttribute(&l2, cudaDevAttrL2CacheSize, be->device);
+    snprintf(info->name, sizeof info->name, "%s", be->name);
+    version_text(info->driver, sizeof info->driver, driver);
+    version_text(info->runtime, sizeof info->runtime, runtime);
+    const size_t lt = cublasLtGetVersion();
+    snprintf(info->blas, sizeof info->blas, "%zu.%zu.%zu", lt / 10000, lt / 100 % 100, lt % 100);
+    info->cc = be->cc;
+    info->n_sm = be->n_sm;
+    info->clock_mhz = clock / 1000;
+    info->memory_clock_mhz = memory_clock / 1000;
+    info->l2_bytes = (size_t)l2;
+    return OCT_OK;
+}
+
 /* ---- open and close ---- */
 
 static void close_cuda(oct_backend *base, oct_ctx *ctx)
@@ -262,6 +361,14 @@ static const oct_backend_vtable cuda_vtable = {
     .graph_free = graph_free,
     .describe = describe,
     .hist = &oct_cuda_hist,
+    .copy_within = copy_within,
+    .host_alloc = host_alloc,
+    .host_free = host_free,
+    .event_new = event_new,
+    .event_free = event_free,
+    .event_record = event_record,
+    .event_ms = event_ms,
+    .device_info = device_info,
     .close = close_cuda,
 };
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * run_node_tests DIR BACKEND SKIPS OPERATORS: loads each model of DIR (tests/conformance/cases.py
- * says how it is laid out), runs it on BACKEND and compares with the expected outputs.
+ * says how it is laid out), runs it on BACKEND ("cpu", "ref", "cuda", or "fake": a device without
+ * a GPU, tests/support/fake_device.h) and compares with the expected outputs. On a device each
+ * case runs three times: plainly, captured as a graph, replayed. 77 when there is no device.
  *
  * SKIPS: lines "name: reason"; "-" for none. OPERATORS: operators that count, one a line; cases
  * with any other are counted apart; "-" for all. Fails when a case fails, when a skipped one
@@ -16,6 +18,7 @@
 #include "base/numeric.h"
 #include "datasets/npy.h"
 #include "engine/session.h"
+#include "tests/support/fake_device.h"
 
 #define MAX_VALUES 64
 #define MAX_OPERATORS 400
@@ -35,6 +38,7 @@ typedef struct skip_line {
 typedef struct suite {
     oct_ctx *ctx;
     const char *dir, *backend;
+    oct_backend *be;
     skip_line *skip;
     size_t n_skip;
     bool all_listed;
@@ -183,9 +187,10 @@ static oct_status compare(oct_ctx *ctx, const test_case *c, size_t i, const oct_
     return OCT_OK;
 }
 
-static oct_status run_set(oct_ctx *ctx, oct_engine *e, const test_case *c, const array_set *in,
+static oct_status run_set(suite *s, oct_engine *e, const test_case *c, const array_set *in,
                           const array_set *want)
 {
+    oct_ctx *ctx = s->ctx;
     oct_tensor x[MAX_VALUES], y[MAX_VALUES];
     const oct_io *io;
     oct_worker *w = NULL;
@@ -197,10 +202,14 @@ static oct_status run_set(oct_ctx *ctx, oct_engine *e, const test_case *c, const
         x[i].desc = oct_tensor_desc_make(in->a[i].dtype, in->a[i].shape, OCT_LAYOUT_ROW);
         x[i].data = in->a[i].data;
     }
+    const int n_runs = s->be->vt->host_memory ? 1 : 3;
     OCT_TRY(oct_worker_new(e, ctx, &w));
-    oct_status st = oct_worker_run(w, ctx, x, n_in, y, n_out, NULL);
-    for (size_t i = 0; i < n_out && st == OCT_OK; i++)
-        st = compare(ctx, c, i, &y[i], &want->a[i]);
+    oct_status st = OCT_OK;
+    for (int run = 0; run < n_runs && st == OCT_OK; run++) {
+        st = oct_worker_run(w, ctx, x, n_in, y, n_out, NULL);
+        for (size_t i = 0; i < n_out && st == OCT_OK; i++)
+            st = compare(ctx, c, i, &y[i], &want->a[i]);
+    }
     oct_worker_free(w, ctx);
     return st;
 }
@@ -219,7 +228,7 @@ static oct_status run_engine(suite *s, oct_engine *e, const test_case *c)
         if (st == OCT_OK)
             st = read_set(s->ctx, folder, "out", &want);
         if (st == OCT_OK)
-            st = run_set(s->ctx, e, c, &in, &want);
+            st = run_set(s, e, c, &in, &want);
         free_set(s->ctx, &in);
         free_set(s->ctx, &want);
     }
@@ -237,7 +246,7 @@ static oct_status run_case(suite *s, const test_case *c)
     if (oct_path_exists(path))
         return oct_fail(s->ctx, OCT_ERR_UNSUPPORTED, "values of types octet does not have");
     snprintf(path, sizeof path, "%s/%s/model.onnx", s->dir, c->name);
-    const oct_engine_options opt = {.backend = s->backend, .threads = 1};
+    const oct_engine_options opt = {.opened = s->be, .threads = 1};
     oct_status st = oct_model_load(s->ctx, path, NULL, &m);
     if (st == OCT_OK)
         st = oct_engine_new(s->ctx, m, &opt, &e);
@@ -340,6 +349,19 @@ static void report(suite *s)
            s->backend, listed, covered, s->passed, s->skipped, s->failed, s->outside);
 }
 
+static void open_backend(suite *s)
+{
+    const fake_device_options fake = {.kernels = "cpu", .packs_weights = true};
+    const oct_status st = strcmp(s->backend, "fake") == 0
+                              ? fake_device_open(s->ctx, &fake, &s->be)
+                              : oct_backend_open(s->ctx, s->backend, &s->be);
+    if (st == OCT_OK)
+        return;
+    printf("%s: backend %s: %s\n", st == OCT_ERR_DEVICE ? "SKIPPED" : "FAILED", s->backend,
+           oct_error_text(s->ctx));
+    exit(st == OCT_ERR_DEVICE ? 77 : 2);
+}
+
 int main(int argc, char **argv)
 {
     static suite s;
@@ -352,6 +374,7 @@ int main(int argc, char **argv)
         return 2;
     s.dir = argv[1];
     s.backend = argv[2];
+    open_backend(&s);
     s.all_listed = strcmp(argv[4], "-") == 0;
     char *skips = strcmp(argv[3], "-") ? read_text(s.ctx, argv[3]) : NULL;
     char *ops = s.all_listed ? NULL : read_text(s.ctx, argv[4]);
@@ -367,6 +390,7 @@ int main(int argc, char **argv)
     oct_free(s.ctx, ops);
     oct_free(s.ctx, skips);
     oct_free(s.ctx, s.skip);
+    oct_backend_close(s.be, s.ctx);
     oct_ctx_free(s.ctx);
     return s.failed || s.passed == 0 ? 1 : 0;
 }
