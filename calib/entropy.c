@@ -22,15 +22,19 @@
  *            - T ln T + T ln C[m]          p = h[m-1] + out
  *
  * A level is a run of at most 17 bins, and the runs of the 1,921 candidates are few: each is
- * evaluated once and kept. That leaves 128 additions a candidate.
+ * evaluated once and kept. A level can only add to the divergence (log-sum inequality), so
+ * a candidate is left as soon as the outliers' part and the levels so far exceed the least
+ * divergence found; only what comes close is evaluated in full, and those values decide.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "calib/calibrator_internal.h"
 
 #define LEVELS OCT_ENTROPY_LEVELS
 #define KL_ZERO 1e-12
+#define BOUND_SLACK 1e-9 /* far above the rounding of either sum */
 
 static double xlogx(double v)
 {
@@ -67,17 +71,25 @@ static double level_cost(oct_calib_work *w, int lo, int hi)
     return *kept;
 }
 
-/* KL of candidate m, or infinity. */
+static double outside_of(const oct_calib_work *w, int m)
+{
+    return m < OCT_VIEW_BINS ? w->mass[OCT_VIEW_BINS] - w->mass[m] : 0;
+}
+
+/* First bin of a level's successor. */
+static int level_end(int level, int m)
+{
+    return (level * m + LEVELS - 1) / LEVELS;
+}
+
+/* KL of candidate m. */
 static double divergence(oct_calib_work *w, int m)
 {
-    const double total = w->mass[OCT_VIEW_BINS], inside = w->mass[m];
-    const double out = m < OCT_VIEW_BINS ? total - inside : 0;
-    if (!(inside > 0) || (out > 0 && !(w->bin[m - 1] > 0)))
-        return INFINITY;
+    const double total = w->mass[OCT_VIEW_BINS], inside = w->mass[m], out = outside_of(w, m);
     double cross = 0;
     int lo = 0;
     for (int level = 1; level <= LEVELS; level++) {
-        const int hi = (level * m + LEVELS - 1) / LEVELS; /* first bin of the next level */
+        const int hi = level_end(level, m);
         cross += level_cost(w, lo, hi);
         if (level == LEVELS && out > 0)
             cross += out * log_share(w, lo, hi);
@@ -88,19 +100,50 @@ static double divergence(oct_calib_work *w, int m)
     return kl > KL_ZERO ? kl : 0;
 }
 
+/* Whether KL(m) certainly exceeds `limit`. */
+static bool exceeds(oct_calib_work *w, int m, double limit)
+{
+    const double total = w->mass[OCT_VIEW_BINS], inside = w->mass[m], out = outside_of(w, m);
+    const double stop = (limit + BOUND_SLACK + log(total / inside)) * total;
+    const int last = level_end(LEVELS - 1, m);
+    double sum = w->plogp[m - 1] - w->plogp[last] + xlogx(w->bin[m - 1] + out) -
+                 level_cost(w, last, m) - (out > 0 ? out * log_share(w, last, m) : 0);
+    int lo = 0;
+    for (int level = 1; level < LEVELS && sum <= stop; level++) {
+        const int hi = level_end(level, m);
+        sum += w->plogp[hi] - w->plogp[lo] - level_cost(w, lo, hi);
+        lo = hi;
+    }
+    return sum > stop;
+}
+
+typedef struct search {
+    double least;
+    int m;
+} search;
+
+static void try_candidate(search *s, oct_calib_work *w, int m)
+{
+    if (!(w->mass[m] > 0) || (outside_of(w, m) > 0 && !(w->bin[m - 1] > 0)))
+        return; /* infinite */
+    if (exceeds(w, m, s->least))
+        return;
+    const double kl = divergence(w, m);
+    if (kl < s->least || (kl == s->least && m > s->m))
+        *s = (search){kl, m};
+}
+
 static void choose_entropy(oct_calib_work *w, const oct_density *d, double param,
                            oct_calib_result *r)
 {
+    search s = {INFINITY, 0};
     prepare(w, d);
-    double least = INFINITY;
-    for (int m = LEVELS; m <= OCT_VIEW_BINS; m++) {
-        const double kl = divergence(w, m);
-        if (kl <= least && kl < INFINITY) {
-            least = kl;
-            r->candidate = m;
-        }
-    }
-    r->amax = (float)(((double)r->candidate + 0.5) * (double)d->amax / OCT_VIEW_BINS);
+    for (int m = OCT_VIEW_BINS; m >= LEVELS; m -= LEVELS) /* a good limit soon */
+        try_candidate(&s, w, m);
+    for (int m = OCT_VIEW_BINS; m >= LEVELS; m--)
+        try_candidate(&s, w, m);
+    r->candidate = s.m;
+    r->amax = (float)(((double)s.m + 0.5) * (double)d->amax / OCT_VIEW_BINS);
 }
 
 const oct_calibrator oct_calibrator_entropy = {
