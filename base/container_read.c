@@ -16,16 +16,66 @@ struct oct_container {
     oct_ctx *ctx;
     hid_t file;
     oct_container_head head;
+    uint8_t *image; /* header and payload; HDF5 reads the payload in place */
 };
 
-static hid_t open_core_file(const void *unique, const uint8_t *payload, size_t n)
+/* HDF5 copies a file image three times on its way into a file. These hand out the one there is: it
+ * is only read, and outlives the file. */
+static void *image_malloc(size_t size, H5FD_file_image_op_t op, void *udata)
 {
+    (void)size;
+    (void)op;
+    return ((oct_container *)udata)->image + OCT_CONTAINER_HEADER_BYTES;
+}
+
+static void *image_memcpy(void *dest, const void *src, size_t size, H5FD_file_image_op_t op,
+                          void *udata)
+{
+    (void)size;
+    (void)op;
+    (void)udata;
+    return dest == src ? dest : NULL;
+}
+
+static void *image_realloc(void *p, size_t size, H5FD_file_image_op_t op, void *udata)
+{
+    (void)p;
+    (void)size;
+    (void)op;
+    (void)udata;
+    return NULL; /* files opened for reading do not grow */
+}
+
+static herr_t image_free(void *p, H5FD_file_image_op_t op, void *udata)
+{
+    (void)p;
+    (void)op;
+    (void)udata;
+    return 0;
+}
+
+static void *udata_copy(void *udata)
+{
+    return udata;
+}
+
+static herr_t udata_free(void *udata)
+{
+    (void)udata;
+    return 0;
+}
+
+static hid_t open_core_file(oct_container *c, size_t payload_bytes)
+{
+    H5FD_file_image_callbacks_t in_place = {
+        image_malloc, image_memcpy, image_realloc, image_free, udata_copy, udata_free, c};
     char name[64];
-    snprintf(name, sizeof name, "octet-reader-%p", unique);
+    snprintf(name, sizeof name, "octet-reader-%p", (void *)c);
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
     hid_t file = -1;
     if (H5Pset_fapl_core(fapl, (size_t)1 << 16, false) >= 0 &&
-        H5Pset_file_image(fapl, (void *)(uintptr_t)payload, n) >= 0)
+        H5Pset_file_image_callbacks(fapl, &in_place) >= 0 &&
+        H5Pset_file_image(fapl, c->image + OCT_CONTAINER_HEADER_BYTES, payload_bytes) >= 0)
         file = H5Fopen(name, H5F_ACC_RDONLY, fapl);
     H5Pclose(fapl);
     return file;
@@ -43,51 +93,67 @@ static oct_status check_kind(oct_ctx *ctx, const oct_container_head *head, const
     return OCT_OK;
 }
 
-/* Opens a verified image. */
-static oct_status open_verified(oct_ctx *ctx, const uint8_t *image, size_t n,
+/* Opens a verified image; takes it. */
+static oct_status open_verified(oct_ctx *ctx, uint8_t *image, size_t n,
                                 const oct_container_head *head, oct_container **out)
 {
+    oct_container *c = NULL;
+    oct_status st = OCT_OK;
     if (n == OCT_CONTAINER_HEADER_BYTES)
-        return oct_fail(ctx, OCT_ERR_FORMAT, "empty: nothing after the header");
-    oct_container *c = oct_zalloc(ctx, sizeof *c);
-    if (c == NULL)
-        return OCT_ERR_NOMEM;
-    c->ctx = ctx;
-    c->head = *head;
-    oct_h5_guard g;
-    oct_h5_enter(&g);
-    c->file = open_core_file(c, image + OCT_CONTAINER_HEADER_BYTES, n - OCT_CONTAINER_HEADER_BYTES);
-    oct_h5_leave(&g);
-    if (c->file < 0) {
+        st = oct_fail(ctx, OCT_ERR_FORMAT, "empty: nothing after the header");
+    else if (!(c = oct_zalloc(ctx, sizeof *c)))
+        st = OCT_ERR_NOMEM;
+    if (st == OCT_OK) {
+        *c = (oct_container){.ctx = ctx, .head = *head, .image = image};
+        oct_h5_guard g;
+        oct_h5_enter(&g);
+        c->file = open_core_file(c, n - OCT_CONTAINER_HEADER_BYTES);
+        oct_h5_leave(&g);
+        if (c->file < 0)
+            st = oct_fail(ctx, OCT_ERR_FORMAT, "HDF5 cannot open the content");
+    }
+    if (st != OCT_OK) {
         oct_free(ctx, c);
-        return oct_fail(ctx, OCT_ERR_FORMAT, "HDF5 cannot open the content");
+        oct_free(ctx, image);
+        return st;
     }
     *out = c;
     return OCT_OK;
 }
 
+/* Takes `image`. */
+static oct_status open_image(oct_ctx *ctx, uint8_t *image, size_t n, const char *kind,
+                             uint32_t max_version, oct_container **out)
+{
+    oct_container_head head;
+    oct_status st = oct_container_verify(ctx, image, n, &head);
+    if (st == OCT_OK)
+        st = check_kind(ctx, &head, kind, max_version);
+    if (st != OCT_OK) {
+        oct_free(ctx, image);
+        return st;
+    }
+    return open_verified(ctx, image, n, &head, out);
+}
+
 oct_status oct_container_open_memory(oct_ctx *ctx, const uint8_t *data, size_t n, const char *kind,
                                      uint32_t max_version, oct_container **out)
 {
-    oct_container_head head;
-    OCT_TRY(oct_container_probe(ctx, data, n, &head));
-    OCT_TRY(check_kind(ctx, &head, kind, max_version));
-    return open_verified(ctx, data, n, &head, out);
+    uint8_t *image = oct_alloc(ctx, n);
+    if (!image)
+        return OCT_ERR_NOMEM;
+    if (n > 0)
+        memcpy(image, data, n);
+    return open_image(ctx, image, n, kind, max_version, out);
 }
 
 oct_status oct_container_open(oct_ctx *ctx, const char *path, const char *kind,
                               uint32_t max_version, size_t max_bytes, oct_container **out)
 {
-    uint8_t *data = NULL;
+    uint8_t *image = NULL;
     size_t n = 0;
-    OCT_TRY(oct_file_read(ctx, path, max_bytes, &data, &n));
-    oct_container_head head;
-    oct_status st = oct_container_verify(ctx, data, n, &head);
-    if (st == OCT_OK)
-        st = check_kind(ctx, &head, kind, max_version);
-    if (st == OCT_OK)
-        st = open_verified(ctx, data, n, &head, out);
-    oct_free(ctx, data);
+    OCT_TRY(oct_file_read(ctx, path, max_bytes, &image, &n));
+    const oct_status st = open_image(ctx, image, n, kind, max_version, out);
     return st == OCT_OK ? OCT_OK : oct_fail_in(ctx, st, "%s", path);
 }
 
@@ -99,6 +165,7 @@ void oct_container_close(oct_container *c)
     oct_h5_enter(&g);
     H5Fclose(c->file);
     oct_h5_leave(&g);
+    oct_free(c->ctx, c->image);
     oct_free(c->ctx, c);
 }
 

@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "base/checked.h"
 
 #define ERROR_BYTES 1024
 #define LOG_BYTES 2048
+#define HUGE_BYTES ((size_t)4 << 20) /* blocks from here on ask for huge pages */
 
 /* What a family of contexts shares. */
 typedef struct env {
@@ -40,7 +44,17 @@ static void *default_alloc(void *user, size_t bytes)
     (void)user;
     if (bytes > SIZE_MAX - OCT_ALIGN)
         return NULL;
-    return aligned_alloc(OCT_ALIGN, (bytes + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN);
+    const size_t rounded = (bytes + OCT_ALIGN - 1) / OCT_ALIGN * OCT_ALIGN;
+    void *p = aligned_alloc(OCT_ALIGN, rounded);
+#if defined(MADV_HUGEPAGE)
+    /* Weights, files and arenas are filled whole: 4 KiB faults cost more than filling them. A refusal
+     * changes nothing. */
+    if (p && rounded >= HUGE_BYTES) {
+        const uintptr_t lo = ((uintptr_t)p + 4095) & ~(uintptr_t)4095;
+        (void)madvise((void *)lo, ((uintptr_t)p + rounded - lo) & ~(uintptr_t)4095, MADV_HUGEPAGE);
+    }
+#endif
+    return p;
 }
 
 static void default_free(void *user, void *p, size_t bytes)

@@ -119,38 +119,70 @@ static size_t channel_of(size_t width, size_t lane)
     return width == 16 ? lane : oct_vnni_channel(lane);
 }
 
-/* One output channel: [tap][lane] into every `width`-th lane. */
-static void pack_channel(const oct_q8_conv *op, size_t group, size_t n, size_t width, uint32_t *out)
+#define LANES_AT_ONCE 16 /* of every channel, so that what is written stays in L1 */
+
+/* One channel's weights as the lanes read them: [tap][run * k] bytes, each tap padded to lanes. */
+static void order_channel(const oct_q8_conv *op, size_t group, size_t n, uint8_t *out)
 {
     const oct_q8_direct *p = &op->direct;
     const oct_q8_source *s = &op->source;
     const uint8_t raise = s->is_signed ? 0 : 0x80; /* u8 around 128 as s8 */
     const uint8_t *w = s->w + (ptrdiff_t)group * s->group_step + (ptrdiff_t)n * s->n_step;
+    const size_t tap_bytes = 4 * p->lanes;
+    for (size_t tap = 0; tap < op->taps; tap++) {
+        uint8_t *to = out + tap / p->run * tap_bytes + tap % p->run * op->k;
+        const uint8_t *from = w + (ptrdiff_t)tap * s->tap_step;
+        if (s->k_step == 1 && raise == 0)
+            memcpy(to, from, op->k);
+        else
+            for (size_t k = 0; k < op->k; k++)
+                to[k] = from[(ptrdiff_t)k * s->k_step] ^ raise;
+    }
     for (size_t tap = 0; tap < p->taps; tap++)
-        for (size_t lane = 0; lane < p->lanes; lane++, out += width) {
-            uint32_t bits = 0;
-            for (size_t i = 4 * lane; i < 4 * lane + 4 && i < p->run * op->k; i++) {
-                const size_t at = tap * p->run + i / op->k, k = i % op->k;
-                const uint8_t b = w[(ptrdiff_t)at * s->tap_step + (ptrdiff_t)k * s->k_step] ^ raise;
-                bits |= (uint32_t)b << 8 * (i % 4);
-            }
-            *out = bits;
-        }
+        memset(out + tap * tap_bytes + p->run * op->k, 0, tap_bytes - p->run * op->k);
 }
 
-void oct_q8_direct_pack(const oct_q8_conv *op, uint32_t *out)
+static void pack_panel(const oct_q8_conv *op, size_t group, size_t first, uint8_t *ordered,
+                       uint32_t *out)
 {
-    const oct_q8_direct *p = &op->direct;
-    const size_t lanes = p->taps * p->lanes;
-    for (size_t g = 0; g < (size_t)op->win.group; g++)
-        for (size_t first = 0; first < op->n; first += PANEL, out += PANEL * lanes) {
-            const size_t columns = oct_min_size(PANEL, op->n - first);
-            const size_t width = panel_width(columns);
-            memset(out, 0, PANEL * lanes * sizeof *out);
-            for (size_t i = 0; i < width; i++)
-                if (channel_of(width, i) < columns)
-                    pack_channel(op, g, first + channel_of(width, i), width, out + i);
+    const size_t lanes = op->direct.taps * op->direct.lanes;
+    const size_t columns = oct_min_size(PANEL, op->n - first), width = panel_width(columns);
+    for (size_t c = 0; c < columns; c++)
+        order_channel(op, group, first + c, ordered + c * lanes * 4);
+    if (columns < PANEL)
+        memset(out, 0, PANEL * lanes * sizeof *out);
+    for (size_t lo = 0; lo < lanes; lo += LANES_AT_ONCE)
+        for (size_t i = 0; i < width; i++) {
+            const size_t c = channel_of(width, i);
+            const size_t hi = oct_min_size(lo + LANES_AT_ONCE, lanes);
+            for (size_t lane = lo; c < columns && lane < hi; lane++)
+                memcpy(out + lane * width + i, ordered + (c * lanes + lane) * 4, 4);
         }
+}
+typedef struct packing {
+    const oct_q8_conv *op;
+    uint32_t *out;
+    uint8_t *ordered; /* a panel's rows per worker */
+} packing;
+
+static void pack_panels(void *user, size_t lo, size_t hi, int worker)
+{
+    const packing *k = user;
+    const size_t lanes = k->op->direct.taps * k->op->direct.lanes, panels = k->op->panels;
+    for (size_t i = lo; i < hi; i++)
+        pack_panel(k->op, i / panels, i % panels * PANEL,
+                   k->ordered + (size_t)worker * PANEL * lanes * 4, k->out + i * PANEL * lanes);
+}
+
+oct_status oct_q8_direct_pack(const oct_q8_conv *op, oct_ctx *ctx, uint32_t *out)
+{
+    const size_t lanes = op->direct.taps * op->direct.lanes;
+    packing k = {op, out, oct_alloc_array(ctx, (size_t)op->threads * PANEL * lanes, 4)};
+    if (!k.ordered)
+        return OCT_ERR_NOMEM;
+    oct_parallel_for(op->threads, (size_t)op->win.group * op->panels, 1, pack_panels, &k);
+    oct_free(ctx, k.ordered);
+    return OCT_OK;
 }
 
 /* Scaled sums stay far inside s32, so that packing them saturates as clamping does. */

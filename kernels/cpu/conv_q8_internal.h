@@ -87,7 +87,7 @@ void oct_q8_conv_deinit(oct_cpu *be, oct_q8_conv *op);
 bool oct_q8_direct_plan(oct_q8_conv *op);
 size_t oct_q8_direct_worker_bytes(const oct_q8_conv *op);
 size_t oct_q8_direct_lanes(const oct_q8_conv *op); /* packed weights, in 4 bytes */
-void oct_q8_direct_pack(const oct_q8_conv *op, uint32_t *out);
+oct_status oct_q8_direct_pack(const oct_q8_conv *op, oct_ctx *ctx, uint32_t *out);
 void oct_q8_direct_deltas(const oct_q8_conv *op, ptrdiff_t *delta); /* [group * taps] */
 oct_status oct_q8_direct_params(oct_q8_conv *op, oct_ctx *ctx);     /* after comp and factors */
 oct_status oct_q8_direct_run(const oct_cpu_op *base, oct_ctx *ctx, const oct_run_args *a);

@@ -287,10 +287,8 @@ static oct_status pack(void *user, oct_ctx *ctx, void *dst)
     uint32_t *out = dst;
     (void)ctx;
 #if defined(OCT_X86)
-    if (op->direct.on) {
-        oct_q8_direct_pack(op, out);
-        return OCT_OK;
-    }
+    if (op->direct.on)
+        return oct_q8_direct_pack(op, ctx, out);
     if (op->dw.on) {
         oct_q8_dw_pack(op, out);
         return OCT_OK;
@@ -311,6 +309,28 @@ static oct_status pack(void *user, oct_ctx *ctx, void *dst)
     return OCT_OK;
 }
 
+/* Sum of a channel's weights, less their zero points. */
+static uint32_t weight_sum(const oct_q8_conv *op, size_t group, size_t n)
+{
+    const oct_q8_source *s = &op->source;
+    const size_t terms = op->taps * op->k;
+    const bool dense = s->is_signed && (op->taps == 1 || s->tap_step == 1) &&
+                       (op->k == 1 || s->k_step == (ptrdiff_t)op->taps);
+    uint32_t sum = 0;
+    if (dense) {
+        const int8_t *w =
+            (const int8_t *)s->w + (ptrdiff_t)group * s->group_step + (ptrdiff_t)n * s->n_step;
+        int32_t total = 0;
+        for (size_t i = 0; i < terms; i++)
+            total += w[i];
+        return (uint32_t)total - (uint32_t)terms * (uint32_t)zero_of(s->quant, group * op->n + n);
+    }
+    for (size_t t = 0; t < op->taps; t++)
+        for (size_t k = 0; k < op->k; k++)
+            sum += (uint32_t)weight_at(op, group, t, k, n);
+    return sum;
+}
+
 /* s32 bias, and what the zero point of the input adds to every sum. s16 rows have theirs taken
  * off already. */
 static void set_comp(oct_q8_conv *op, const oct_op_desc *d)
@@ -321,10 +341,7 @@ static void set_comp(oct_q8_conv *op, const oct_op_desc *d)
     const bool subtract = op->depthwise || op->kind != OCT_Q8_S16;
     const int32_t zero = op->x_zero + ((op->dw.on || op->direct.on) && op->x_signed ? 128 : 0);
     for (size_t c = 0; c < (size_t)op->win.out_channels; c++) {
-        uint32_t sum = 0;
-        for (size_t t = 0; subtract && zero != 0 && t < op->taps; t++)
-            for (size_t k = 0; k < op->k; k++)
-                sum += (uint32_t)weight_at(op, c / op->n, t, k, c % op->n);
+        const uint32_t sum = subtract && zero != 0 ? weight_sum(op, c / op->n, c % op->n) : 0;
         op->comp[c] = (int32_t)((bias ? (uint32_t)bias[c] : 0) - (uint32_t)zero * sum);
     }
 }
