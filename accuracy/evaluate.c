@@ -24,11 +24,18 @@ typedef struct answer {
 
 bool oct_eval_best(const float *x, size_t n, int32_t top[OCT_EVAL_TOP])
 {
+    return oct_eval_best_without(x, n, n, top);
+}
+
+bool oct_eval_best_without(const float *x, size_t n, size_t dropped, int32_t top[OCT_EVAL_TOP])
+{
     bool finite = true;
     float value[OCT_EVAL_TOP];
     int have = 0;
     for (size_t i = 0; i < n; i++) {
         finite = finite && isfinite(x[i]);
+        if (i == dropped)
+            continue;
         const float v = isnan(x[i]) ? -INFINITY : x[i];
         int at = have < OCT_EVAL_TOP ? have : OCT_EVAL_TOP;
         while (at > 0 && v > value[at - 1])
@@ -41,7 +48,7 @@ bool oct_eval_best(const float *x, size_t n, int32_t top[OCT_EVAL_TOP])
             top[k] = top[k - 1];
         }
         value[at] = v;
-        top[at] = (int32_t)i;
+        top[at] = (int32_t)(i - (i > dropped));
     }
     for (int k = have; k < OCT_EVAL_TOP; k++)
         top[k] = -1;
@@ -97,10 +104,13 @@ static oct_status classify(evaluator *v, oct_ctx *ctx, const answer *a, const oc
                         "--labels none compares outputs");
     if (!is_vector || v->opt->coco != NULL)
         return OCT_OK;
-    oct_eval_best(x, n, row->top);
+    const size_t dropped = v->opt->drops_class ? (size_t)v->opt->dropped_class : n;
+    oct_eval_best_without(x, n, dropped, row->top);
+    n -= dropped < n;
     if (labelled && (b->sample[k].label < 0 || (size_t)b->sample[k].label >= n))
         return oct_fail(ctx, OCT_ERR_RANGE,
-                        "%s: class label %d, but the output has %zu classes; see --label-offset",
+                        "%s: class label %d, but the output has %zu classes; see --label-offset "
+                        "and --drop-class",
                         b->sample[k].name, b->sample[k].label, n);
     pthread_mutex_lock(&v->lock);
     const size_t before = v->e->n_classes;

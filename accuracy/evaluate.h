@@ -92,8 +92,10 @@ typedef struct oct_evaluation {
 } oct_evaluation;
 
 typedef struct oct_eval_options {
-    int workers;               /* threads, each with its own sample */
-    const oct_coco *coco;      /* boxes; NULL = classes */
+    int workers;           /* threads, each with its own sample */
+    bool drops_class;      /* leave `dropped_class` out of the scores; later classes move down */
+    int32_t dropped_class; /* e.g. 0, the background of networks with 1,001 classes */
+    const oct_coco *coco;  /* boxes; NULL = classes */
     oct_detect_options detect; /* width and height follow from the data */
     int n_resamples;           /* bootstrap; 0 = 1,000 */
     uint64_t seed;
@@ -114,6 +116,8 @@ OCT_MUST_CHECK oct_status oct_evaluation_count(oct_ctx *ctx, const oct_eval_opti
                                                oct_evaluation *e);
 /* The five best of x[n], and whether all are finite. */
 bool oct_eval_best(const float *x, size_t n, int32_t top[OCT_EVAL_TOP]);
+/* The same without class `dropped`; later ones move down by one. A `dropped` of n or more drops none. */
+bool oct_eval_best_without(const float *x, size_t n, size_t dropped, int32_t top[OCT_EVAL_TOP]);
 
 /* Whether the reference does so badly on class labels that preprocessing or labels are suspect:
  * not clearly above chance, taken as 2 / classes (1.2 / classes below four). */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "accuracy/side.h"
 
+#include <string.h>
+
+#include "accuracy/recorded.h"
 #include "base/checked.h"
+#include "base/file.h"
 #include "base/numeric.h"
 #include "datasets/npy.h"
 
@@ -39,7 +43,9 @@ oct_status oct_side_open_outputs(oct_ctx *ctx, const char *path, oct_side **out)
     oct_side *s = oct_zalloc(ctx, sizeof *s);
     if (s == NULL)
         return OCT_ERR_NOMEM;
-    oct_status st = oct_npy_read(ctx, path, 0, &s->rows);
+    oct_status st = strcmp(oct_path_ext(path), ".json") == 0
+                        ? oct_recorded_read_json(ctx, path, &s->rows)
+                        : oct_npy_read(ctx, path, 0, &s->rows);
     if (st == OCT_OK && (s->rows.shape.n_dims < 1 || s->rows.n_elems == 0))
         st = oct_fail(ctx, OCT_ERR_SHAPE, "%s: expected one row of outputs a sample, found none",
                       path);

@@ -24,7 +24,8 @@ typedef struct oct_side_worker oct_side_worker;
 OCT_MUST_CHECK oct_status oct_side_open_model(oct_ctx *ctx, const oct_model *model,
                                               const char *backend, uint32_t precision,
                                               oct_side **out);
-/* Rows of a .npy file of any numeric type. OCT_ERR_SHAPE: a scalar or no rows. */
+/* Rows of a .npy file of any numeric type, or of a .json file (recorded.h). OCT_ERR_SHAPE: a scalar or no
+ * rows. */
 OCT_MUST_CHECK oct_status oct_side_open_outputs(oct_ctx *ctx, const char *path, oct_side **out);
 void oct_side_close(oct_side *s, oct_ctx *ctx); /* NULL is allowed; after its workers */
 

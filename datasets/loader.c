@@ -485,3 +485,9 @@ const int64_t *oct_loader_order(const oct_batch_source *s, int64_t *n)
     *n = ((const loader *)s)->c.n_order;
     return ((const loader *)s)->c.order;
 }
+
+const oct_shape *oct_loader_shape(const oct_batch_source *s, int k)
+{
+    assert(s->vt == &vtable && k >= 0 && k < ((const loader *)s)->c.n_inputs);
+    return &((const loader *)s)->c.input[k].desc.shape;
+}

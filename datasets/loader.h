@@ -43,6 +43,8 @@ OCT_MUST_CHECK oct_status oct_loader_open(oct_ctx *ctx, const oct_loader_config 
 const oct_source *oct_loader_source(const oct_batch_source *s);
 /* For calls that are thread-safe beside the loader's own. */
 oct_source *oct_loader_source_mutable(const oct_batch_source *s);
+/* Shape of what model input `k` gets: of a whole batch. */
+const oct_shape *oct_loader_shape(const oct_batch_source *s, int k);
 /* The chosen samples, in order. */
 const int64_t *oct_loader_order(const oct_batch_source *s, int64_t *n);
 int oct_loader_batch(const oct_batch_source *s);

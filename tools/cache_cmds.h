@@ -18,6 +18,10 @@ extern const oct_cmd oct_cache_show, oct_cache_convert, oct_cache_diff_cmd, oct_
 /* --trt-version, --algorithm and --to: how a cache is written. */
 extern const oct_opt oct_cache_write_opts[];
 
+/* Version of TensorRT that --trt-version names, else of an installed one, else the default; `*said` (may be NULL) is
+ * where it came from. The command needs this option only. */
+OCT_MUST_CHECK oct_status oct_cache_trt_version(oct_cli *cli, unsigned *version, const char **said);
+
 /* Reads those options. `*format` is --to, else by the name of `path`, else `fallback`. */
 OCT_MUST_CHECK oct_status oct_cache_write_choice(oct_cli *cli, const char *path,
                                                  oct_cache_format fallback,

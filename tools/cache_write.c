@@ -47,6 +47,26 @@ static unsigned installed_tensorrt(void)
     return 0;
 }
 
+oct_status oct_cache_trt_version(oct_cli *cli, unsigned *version, const char **said)
+{
+    const char *text = oct_cli_str(cli, "trt-version");
+    const char *source = "as asked";
+    *version = 0;
+    if (text != NULL)
+        OCT_TRY(oct_trt_version_parse(cli->ctx, text, version));
+    if (*version == 0) {
+        *version = installed_tensorrt();
+        source = "the installed one";
+    }
+    if (*version == 0) {
+        *version = OCT_TRT_VERSION_DEFAULT;
+        source = "none is installed here";
+    }
+    if (said != NULL)
+        *said = source;
+    return OCT_OK;
+}
+
 oct_status oct_cache_write_choice(oct_cli *cli, const char *path, oct_cache_format fallback,
                                   oct_cache_format *format, oct_cache_write_options *opt)
 {
@@ -69,14 +89,8 @@ oct_status oct_cache_write_file(oct_cli *cli, const oct_ranges *r, const char *p
 {
     oct_cache_write_options o = *opt;
     const char *source = "as asked";
-    if (format == OCT_CACHE_TRT && o.trt_version == 0) {
-        o.trt_version = installed_tensorrt();
-        source = "the installed one";
-        if (o.trt_version == 0) {
-            o.trt_version = OCT_TRT_VERSION_DEFAULT;
-            source = "none is installed here";
-        }
-    }
+    if (format == OCT_CACHE_TRT && o.trt_version == 0)
+        OCT_TRY(oct_cache_trt_version(cli, &o.trt_version, &source));
     OCT_TRY(oct_ranges_write(cli->ctx, r, format, &o, path, cli->force));
     if (format == OCT_CACHE_TRT)
         oct_log(cli->ctx, OCT_LOG_INFO,

@@ -5,11 +5,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/parallel.h"
 #include "tools/cli.h"
 #include "tools/engine_io.h"
+#include "tools/latency.h"
 
 static const oct_pos positions[] = {{.name = "MODEL", .help = "an ONNX model"}, {0}};
 
@@ -74,16 +74,10 @@ typedef struct bench {
     double seconds;
     int64_t images; /* in one run */
     double load_s, first_s;
-    double lo, p50, p90, p99, per_s;
+    oct_latency latency;
+    double per_s;
     size_t n_runs;
 } bench;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- measuring ---- */
 
@@ -114,30 +108,16 @@ static oct_status measure(void *user, oct_ctx *ctx, int index)
         OCT_TRY(run_once(b, ctx, bw->w));
     if (oct_cli_flag(b->cli, "profile"))
         oct_worker_set_profiling(bw->w, true);
-    const double start = now_s();
+    const double start = oct_now_s();
     double last = start;
     while (bw->n < MAX_RUNS && (b->runs ? (int64_t)bw->n < b->runs : last - start < b->seconds)) {
         OCT_TRY(run_once(b, ctx, bw->w));
-        const double t = now_s();
+        const double t = oct_now_s();
         OCT_TRY(add_time(ctx, bw, 1e3 * (t - last)));
         last = t;
     }
     bw->seconds = last - start;
     return OCT_OK;
-}
-
-static int compare_f64(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double percentile(const double *ms, size_t n, double p)
-{
-    if (n == 0)
-        return 0.0;
-    const size_t i = (size_t)(p * (double)(n - 1) + 0.5);
-    return ms[i];
 }
 
 static oct_status summarize(bench *b)
@@ -156,11 +136,7 @@ static oct_status summarize(bench *b)
         memcpy(all + b->n_runs, b->worker[i].ms, b->worker[i].n * sizeof *all);
         b->n_runs += b->worker[i].n;
     }
-    qsort(all, n, sizeof *all, compare_f64);
-    b->lo = percentile(all, n, 0.0);
-    b->p50 = percentile(all, n, 0.5);
-    b->p90 = percentile(all, n, 0.9);
-    b->p99 = percentile(all, n, 0.99);
+    b->latency = oct_latency_of(all, n);
     oct_free(b->cli->ctx, all);
     return OCT_OK;
 }
@@ -244,10 +220,10 @@ static oct_status show_table(bench *b)
     table_row(t, "load and prepare", b->load_s, 3, "s");
     table_row(t, "plan and first run", b->first_s, 3, "s");
     table_row(t, "runs", (double)b->n_runs, 0, "");
-    table_row(t, "latency, best", b->lo, 3, "ms");
-    table_row(t, "latency, p50", b->p50, 3, "ms");
-    table_row(t, "latency, p90", b->p90, 3, "ms");
-    table_row(t, "latency, p99", b->p99, 3, "ms");
+    table_row(t, "latency, best", b->latency.best_ms, 3, "ms");
+    table_row(t, "latency, p50", b->latency.p50_ms, 3, "ms");
+    table_row(t, "latency, p90", b->latency.p90_ms, 3, "ms");
+    table_row(t, "latency, p99", b->latency.p99_ms, 3, "ms");
     table_row(t, "throughput", b->per_s, 2, "images/s");
     table_row(t, "activations", 1e-6 * (double)oct_worker_arena_bytes(b->worker[0].w), 2, "MB");
     const oct_status st = oct_cli_print_table(b->cli, t);
@@ -293,10 +269,10 @@ static oct_status show_json(bench *b)
     oct_json_kv_u64(&j, "runs", b->n_runs);
     oct_json_kv_f64(&j, "load_s", b->load_s);
     oct_json_kv_f64(&j, "first_run_s", b->first_s);
-    oct_json_kv_f64(&j, "best_ms", b->lo);
-    oct_json_kv_f64(&j, "p50_ms", b->p50);
-    oct_json_kv_f64(&j, "p90_ms", b->p90);
-    oct_json_kv_f64(&j, "p99_ms", b->p99);
+    oct_json_kv_f64(&j, "best_ms", b->latency.best_ms);
+    oct_json_kv_f64(&j, "p50_ms", b->latency.p50_ms);
+    oct_json_kv_f64(&j, "p90_ms", b->latency.p90_ms);
+    oct_json_kv_f64(&j, "p99_ms", b->latency.p99_ms);
     oct_json_kv_f64(&j, "images_per_s", b->per_s);
     oct_json_kv_u64(&j, "activation_bytes", oct_worker_arena_bytes(b->worker[0].w));
     if (oct_cli_flag(b->cli, "profile"))
@@ -315,14 +291,14 @@ static oct_status show_json(bench *b)
 static oct_status start_workers(bench *b)
 {
     oct_ctx *ctx = b->cli->ctx;
-    const double t0 = now_s();
+    const double t0 = oct_now_s();
     b->worker = oct_zalloc_array(ctx, (size_t)b->n_workers, sizeof *b->worker);
     if (!b->worker)
         return OCT_ERR_NOMEM;
     for (int i = 0; i < b->n_workers; i++)
         OCT_TRY(oct_worker_new(b->io.engine, ctx, &b->worker[i].w));
     OCT_TRY(run_once(b, ctx, b->worker[0].w));
-    b->first_s = now_s() - t0;
+    b->first_s = oct_now_s() - t0;
     return OCT_OK;
 }
 
@@ -359,9 +335,9 @@ static oct_status run(oct_cli *cli)
                .warmup = oct_cli_s64(cli, "warmup"),
                .runs = oct_cli_s64(cli, "runs"),
                .seconds = oct_cli_f64(cli, "seconds")};
-    const double t0 = now_s();
+    const double t0 = oct_now_s();
     oct_status st = oct_engine_io_init(&b.io, cli, cli->pos[0], workers ? 1 : cli->n_threads);
-    b.load_s = now_s() - t0;
+    b.load_s = oct_now_s() - t0;
     if (st == OCT_OK)
         st = bench_with(&b);
     for (int i = 0; b.worker && i < b.n_workers; i++) {

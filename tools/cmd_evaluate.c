@@ -11,7 +11,6 @@
 #include "tools/dataset_options.h"
 #include "tools/evaluate_result.h"
 
-#define MAX_INPUTS 64
 #define OUTPUTS "outputs:"
 
 typedef struct evaluation {
@@ -22,6 +21,8 @@ typedef struct evaluation {
     oct_side_info info[OCT_EVAL_MAX_SIDES];
     char runtime[80];
     const oct_model *first; /* whose inputs the data set feeds */
+    oct_input_spec input[OCT_MAX_MODEL_INPUTS];
+    oct_doubts doubts;
     oct_coco *coco;
     oct_progress *progress;
 } evaluation;
@@ -85,34 +86,12 @@ static oct_status open_sides(evaluation *v)
     return OCT_OK;
 }
 
-static oct_status open_boxes(evaluation *v, oct_eval_options *opt)
-{
-    const char *labels = oct_cli_str(v->cli, "labels");
-    OCT_TRY(
-        oct_detector_parse(v->cli->ctx, oct_cli_str(v->cli, "detector"), &opt->detect.detector));
-    if (labels == NULL || strncmp(labels, "coco:", 5) != 0)
-        return OCT_OK;
-    OCT_TRY(oct_coco_open(v->cli->ctx, labels + 5, &v->coco));
-    opt->coco = v->coco;
-    return OCT_OK;
-}
-
 static oct_status open_source(evaluation *v, oct_dataset_args *args, oct_batch_source **source)
 {
-    oct_input_spec spec[MAX_INPUTS];
-    const oct_graph *g = oct_model_graph(v->first);
-    uint32_t n;
-    const oct_value_id *in = oct_graph_inputs(g, &n);
-    for (uint32_t i = 0; i < n && i < MAX_INPUTS; i++) {
-        const oct_value *value = oct_graph_value(g, in[i]);
-        spec[i] = (oct_input_spec){value->name, value->dtype, value->shape};
-    }
-    oct_status st = OCT_OK;
-    if (n == 0 || n > MAX_INPUTS)
-        st = oct_fail(v->cli->ctx, OCT_ERR_UNSUPPORTED, "the model has %u inputs, expected 1 to %d",
-                      n, MAX_INPUTS);
-    const oct_status init = oct_dataset_args_init(args, v->cli, v->cli->pos[v->cli->n_pos - 1],
-                                                  spec, n < MAX_INPUTS ? (int)n : MAX_INPUTS);
+    int n = 0;
+    oct_status st = oct_model_input_specs(v->cli->ctx, v->first, v->input, &n);
+    const oct_status init =
+        oct_dataset_args_init(args, v->cli, v->cli->pos[v->cli->n_pos - 1], v->input, n);
     st = st == OCT_OK ? init : st;
     for (size_t i = 0; i < v->n_sides && st == OCT_OK; i++)
         if (v->model[i].engine != NULL)
@@ -174,12 +153,6 @@ static oct_status emit(oct_cli *cli, const oct_report *r)
 static oct_status conclude(oct_cli *cli, const oct_evaluation_view *view)
 {
     const oct_evaluation *e = view->e;
-    if (oct_evaluation_is_suspect(e))
-        oct_log(cli->ctx, OCT_LOG_WARN,
-                "the reference is right on %llu of %llu images, which %zu classes give by chance: "
-                "preprocessing or label map? (--preset, --labels, --label-offset)",
-                (unsigned long long)e->side[0].n_top1, (unsigned long long)e->n_labelled,
-                e->n_classes);
     size_t n_failed = 0;
     for (size_t i = 0; i < view->n_gates; i++)
         n_failed += view->gate[i].verdict != OCT_GATE_PASSED;
@@ -200,12 +173,15 @@ static oct_status finish(evaluation *v, oct_evaluation_view *view)
     r->title = oct_path_name(v->cli->pos[0]);
     oct_status st = oct_evaluation_report(view, r);
     if (st == OCT_OK)
+        st = oct_doubts_report(&v->doubts, r);
+    if (st == OCT_OK)
         st = emit(v->cli, r);
     oct_report_free(r);
     return st == OCT_OK ? conclude(v->cli, view) : st;
 }
 
-static oct_status evaluate(evaluation *v, oct_batch_source *source, oct_eval_options *opt)
+static oct_status evaluate(evaluation *v, const oct_dataset_args *args, oct_batch_source *source,
+                           oct_eval_options *opt)
 {
     oct_cli *cli = v->cli;
     oct_evaluation e;
@@ -224,6 +200,8 @@ static oct_status evaluate(evaluation *v, oct_batch_source *source, oct_eval_opt
                                 .preprocess = source->vt->preprocess_json(source),
                                 .n_skipped = source->vt->skipped(source, &skipped)};
     if (st == OCT_OK)
+        st = oct_doubts_find(cli, v->side[0], args, opt, &e, &v->doubts);
+    if (st == OCT_OK)
         st = finish(v, &view);
     oct_evaluation_deinit(cli->ctx, &e);
     return st;
@@ -231,19 +209,20 @@ static oct_status evaluate(evaluation *v, oct_batch_source *source, oct_eval_opt
 
 static oct_status run_sides(evaluation *v)
 {
-    oct_eval_options opt = {
-        .workers = v->cli->n_threads, .seed = v->cli->seed, .progress = on_progress, .user = v};
+    oct_eval_options opt;
     oct_dataset_args args;
     oct_batch_source *source = NULL;
     if (oct_cli_given(v->cli, "report"))
         OCT_TRY(oct_path_check_output(v->cli->ctx, oct_cli_str(v->cli, "report"), v->cli->force));
-    OCT_TRY(open_boxes(v, &opt));
+    OCT_TRY(oct_judge_read(v->cli, &opt, &v->coco));
+    opt.progress = on_progress;
+    opt.user = v;
     OCT_TRY(open_sides(v));
     oct_status st = open_source(v, &args, &source);
     if (st == OCT_OK)
         st = check_rows(v, source);
     if (st == OCT_OK)
-        st = evaluate(v, source, &opt);
+        st = evaluate(v, &args, source, &opt);
     if (source != NULL)
         source->vt->close(source);
     oct_dataset_args_deinit(&args);
@@ -273,43 +252,10 @@ static const oct_opt options[] = {
      .arg = "FILE",
      .type = OCT_OPT_FILE,
      .help = "write everything as one HTML page, complete in itself"},
-    {.name = "max-drop",
-     .arg = "P",
-     .type = OCT_OPT_F64,
-     .min = 0,
-     .max = 100,
-     .group = "Gates",
-     .help = "fail if top-1 (with boxes: AP) falls by more than P points"},
-    {.name = "min-agreement",
-     .arg = "P",
-     .type = OCT_OPT_F64,
-     .min = 0,
-     .max = 100,
-     .group = "Gates",
-     .help = "fail if fewer than P % of the images get the reference's class"},
-    {.name = "min-sqnr",
-     .arg = "DB",
-     .type = OCT_OPT_F64,
-     .group = "Gates",
-     .help = "fail if the outputs' signal to quantization noise ratio is below DB"},
-    {.name = "gate",
-     .arg = "HOW",
-     .type = OCT_OPT_CHOICE,
-     .choices = "point|confident",
-     .fallback = "point",
-     .group = "Gates",
-     .help = "judge the estimate, or the bound of its 95 % interval; an interval that spans the "
-             "gate does not pass"},
-    {.name = "detector",
-     .arg = "HEAD",
-     .type = OCT_OPT_TEXT,
-     .fallback = "auto",
-     .help =
-         "with --labels coco:FILE: what the outputs are: auto, yolov5, yolov8, fastestdet, nms"},
     {.name = "reference", .type = OCT_OPT_FLAG, .help = "slow portable kernels"},
     {0}};
 
-static const oct_opt *const shared[] = {oct_dataset_opts, NULL};
+static const oct_opt *const shared[] = {oct_judge_opts, oct_dataset_opts, NULL};
 
 const oct_cmd oct_cmd_evaluate = {
     .name = "evaluate",

@@ -9,6 +9,65 @@
 static const char *const option[OCT_GATE_COUNT] = {"max-drop", "min-agreement", "min-sqnr"};
 static const char *const verdict[] = {"passed", "failed", "undecided"};
 
+const oct_opt oct_judge_opts[] = {
+    {.name = "max-drop",
+     .arg = "P",
+     .type = OCT_OPT_F64,
+     .min = 0,
+     .max = 100,
+     .group = "Gates",
+     .help = "fail if top-1 (with boxes: AP) falls by more than P points"},
+    {.name = "min-agreement",
+     .arg = "P",
+     .type = OCT_OPT_F64,
+     .min = 0,
+     .max = 100,
+     .group = "Gates",
+     .help = "fail if fewer than P % of the images get the reference's class"},
+    {.name = "min-sqnr",
+     .arg = "DB",
+     .type = OCT_OPT_F64,
+     .group = "Gates",
+     .help = "fail if the outputs' signal to quantization noise ratio is below DB"},
+    {.name = "gate",
+     .arg = "HOW",
+     .type = OCT_OPT_CHOICE,
+     .choices = "point|confident",
+     .fallback = "point",
+     .group = "Gates",
+     .help = "judge the estimate, or the bound of its 95 % interval; an interval that spans the "
+             "gate does not pass"},
+    {.name = "detector",
+     .arg = "HEAD",
+     .type = OCT_OPT_TEXT,
+     .fallback = "auto",
+     .help =
+         "with --labels coco:FILE: what the outputs are: auto, yolov5, yolov8, fastestdet, nms"},
+    {.name = "drop-class",
+     .arg = "N",
+     .type = OCT_OPT_S64,
+     .min = 0,
+     .max = 1000000,
+     .help = "leave class N out of the scores; later classes move down (0 for networks with a "
+             "background class, whose labels have none)"},
+    {0}};
+
+oct_status oct_judge_read(oct_cli *cli, oct_eval_options *opt, oct_coco **coco)
+{
+    const char *labels = oct_cli_str(cli, "labels");
+    *coco = NULL;
+    *opt = (oct_eval_options){.workers = cli->n_threads,
+                              .seed = cli->seed,
+                              .drops_class = oct_cli_given(cli, "drop-class"),
+                              .dropped_class = (int32_t)oct_cli_s64(cli, "drop-class")};
+    OCT_TRY(oct_detector_parse(cli->ctx, oct_cli_str(cli, "detector"), &opt->detect.detector));
+    if (labels == NULL || strncmp(labels, "coco:", 5) != 0)
+        return OCT_OK;
+    OCT_TRY(oct_coco_open(cli->ctx, labels + 5, coco));
+    opt->coco = *coco;
+    return OCT_OK;
+}
+
 const char *oct_gate_option(oct_gate_kind k)
 {
     return option[k];

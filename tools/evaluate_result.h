@@ -5,9 +5,9 @@
 #ifndef OCT_TOOLS_EVALUATE_RESULT_H
 #define OCT_TOOLS_EVALUATE_RESULT_H
 
-#include "accuracy/evaluate.h"
+#include "accuracy/doubts.h"
 #include "reports/report.h"
-#include "tools/cli.h"
+#include "tools/dataset_options.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -58,6 +58,19 @@ typedef struct oct_evaluation_view {
 
 /* Fills the gates from the options. OCT_ERR_USAGE: a gate that the data cannot answer. */
 OCT_MUST_CHECK oct_status oct_evaluation_gates(oct_cli *cli, oct_evaluation_view *v);
+/* --max-drop --min-agreement --min-sqnr --gate --detector --drop-class */
+extern const oct_opt oct_judge_opts[];
+/* How to evaluate, from these options, --labels, -j and --seed. `*coco` (NULL without boxes) is the caller's to close and must
+ * outlive `opt`. */
+OCT_MUST_CHECK oct_status oct_judge_read(oct_cli *cli, oct_eval_options *opt, oct_coco **coco);
+
+/* Whether labels or preprocessing are in doubt (accuracy/doubts.h), said on stderr too. `args` opened the data set. */
+OCT_MUST_CHECK oct_status oct_doubts_find(oct_cli *cli, oct_side *ref, const oct_dataset_args *args,
+                                          const oct_eval_options *opt, const oct_evaluation *e,
+                                          oct_doubts *out);
+/* Adds them to the report's notes. */
+OCT_MUST_CHECK oct_status oct_doubts_report(const oct_doubts *d, oct_report *r);
+
 const char *oct_gate_option(oct_gate_kind k);
 const char *oct_gate_verdict_str(oct_gate_verdict v);
 
