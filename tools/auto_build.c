@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stage of octet auto: Q/DQ models for other runtimes and engine files for ours.
+ */
+#include "base/file.h"
+#include "tools/auto.h"
+#include "tools/engine_io.h"
+#include "tools/scale_source.h"
+
+void oct_auto_build_options(oct_auto *a, oct_strbuf *b)
+{
+    char hex[OCT_SHA256_HEX_BYTES];
+    oct_strbuf_addf(b, "model %s\n", oct_sha256_hex(&oct_model_get_info(a->model)->hash, hex));
+    oct_auto_scheme_options(a, b);
+}
+
+/* The model with Q/DQ pairs for `target`. */
+static oct_status export_to(oct_auto *a, const oct_scale_source *scales, oct_quant_target target,
+                            const char *file)
+{
+    oct_scheme_args scheme;
+    oct_quant_report report = {0};
+    const oct_quantize_file_options opt = {.qdq = {.provenance = scales->provenance.text},
+                                           .force = true};
+    char *path = oct_auto_path(a, file);
+    oct_status st = oct_scheme_args_init(&scheme, a->cli, target);
+    if (path == NULL)
+        st = OCT_ERR_NOMEM;
+    if (st == OCT_OK)
+        st = oct_quantize_file(a->ctx, a->model_path, path, &scales->amax, &scheme.scheme, &opt,
+                               &report);
+    oct_quant_report_deinit(&report);
+    oct_scheme_args_deinit(&scheme);
+    oct_free(a->ctx, path);
+    return st;
+}
+
+static oct_status build_fp32(oct_auto *a)
+{
+    const oct_engine_origin origin = {.quantization = "{}", .preprocess = a->preprocess};
+    char *path = oct_auto_path(a, OCT_AUTO_FP32);
+    const oct_status st =
+        path != NULL ? oct_engine_write(a->ctx, a->model, &origin, path, true) : OCT_ERR_NOMEM;
+    oct_free(a->ctx, path);
+    return st;
+}
+
+static oct_status build_int8(oct_auto *a, const oct_scale_source *scales)
+{
+    const oct_engine_origin origin = {
+        .int8 = true, .quantization = scales->provenance.text, .preprocess = scales->preprocess};
+    oct_model *quantized = NULL;
+    oct_scheme_args scheme;
+    char *path = oct_auto_path(a, OCT_AUTO_INT8);
+    oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
+    if (path == NULL)
+        st = OCT_ERR_NOMEM;
+    if (st == OCT_OK)
+        st = oct_quantize_model(a->ctx, a->model, &scales->amax, &scheme.scheme, NULL, &quantized);
+    if (st == OCT_OK)
+        st = oct_engine_write(a->ctx, quantized, &origin, path, true);
+    oct_model_free(quantized);
+    oct_scheme_args_deinit(&scheme);
+    oct_free(a->ctx, path);
+    return st;
+}
+
+oct_status oct_auto_build(oct_auto *a)
+{
+    oct_scale_source scales = {0};
+    oct_stats *stats = NULL;
+    char *path = oct_auto_path(a, OCT_AUTO_STATISTICS);
+    oct_status st = path != NULL ? oct_auto_read_choice(a) : OCT_ERR_NOMEM;
+    if (st == OCT_OK)
+        st = oct_stats_read(a->ctx, path, &stats);
+    if (st == OCT_OK) {
+        st = oct_scale_source_from_stats(&scales, a->ctx, stats, &a->chosen,
+                                         oct_auto_hash(a, OCT_AUTO_STATISTICS));
+        if (st == OCT_OK)
+            st = export_to(a, &scales, OCT_TARGET_TRT, OCT_AUTO_TRT);
+        if (st == OCT_OK)
+            st = export_to(a, &scales, OCT_TARGET_ORT, OCT_AUTO_ORT);
+        if (st == OCT_OK)
+            st = build_fp32(a);
+        if (st == OCT_OK)
+            st = build_int8(a, &scales);
+        oct_scale_source_deinit(&scales);
+    }
+    oct_stats_free(stats);
+    oct_free(a->ctx, path);
+    return st;
+}
