@@ -313,6 +313,7 @@ static oct_status new_engine(runner *r, const oct_model *model)
     OCT_TRY(oct_model_names_of(r->ctx, model, &names));
     const oct_engine_options opt = {
         .backend = r->opt->backend,
+        .opened = r->opt->opened,
         .threads = 1,
         .precision = OCT_PRECISION_F32,
         .observe = names.needed,

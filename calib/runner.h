@@ -9,6 +9,9 @@
  * set of histograms, one lock a tensor; counting commutes, so the result does not depend on who
  * counted what, and memory does not grow with workers or images.
  *
+ * On a device the histograms stay there. Images run in batches of one fold where the batch is
+ * proven to be the outermost factor of every value, else one at a time, said aloud.
+ *
  * An image is counted whole or not at all: cancellation is looked at between images, and
  * checkpoints are written when no image is under way. A failure in the middle of an image
  * spoils the statistics in memory; the last checkpoint stays valid.
@@ -25,15 +28,16 @@ extern "C" {
 #endif
 
 typedef struct oct_calib_options {
-    const char *backend;       /* "cpu" (NULL) or "ref" */
-    int workers;               /* 0 = oct_cpu_count() */
-    bool per_channel;          /* also min, max and sum of every channel (axis 1) */
-    bool exact_range;          /* second pass: 2,048 bins over the exact [0, amax] */
-    bool allow_nonfinite;      /* count NaN and infinities apart instead of failing */
-    uint32_t shard, n_shards;  /* images number shard, shard + n_shards, ... ; n_shards 0 = all */
-    const char *checkpoint;    /* file for checkpoints, replaced if it exists; NULL = none */
-    uint64_t checkpoint_every; /* images; 0 = only when cancelled */
-    oct_stats *resume;         /* statistics to go on from (given: owned by the call); NULL */
+    const char *backend;        /* "cpu" (NULL), "ref", "cuda", "cuda:N" */
+    struct oct_backend *opened; /* used instead when not NULL; borrowed */
+    int workers;                /* 0 = oct_cpu_count(); on a device at most two are used */
+    bool per_channel;           /* also min, max and sum of every channel (axis 1) */
+    bool exact_range;           /* second pass: 2,048 bins over the exact [0, amax] */
+    bool allow_nonfinite;       /* count NaN and infinities apart instead of failing */
+    uint32_t shard, n_shards;   /* images number shard, shard + n_shards, ... ; n_shards 0 = all */
+    const char *checkpoint;     /* file for checkpoints, replaced if it exists; NULL = none */
+    uint64_t checkpoint_every;  /* images; 0 = only when cancelled */
+    oct_stats *resume;          /* statistics to go on from (given: owned by the call); NULL */
     void *user;
     void (*progress)(void *user, uint64_t n_done); /* images of this pass; from any thread */
     void (*pass)(void *user, int pass);            /* 1, then 2 with exact_range; may be NULL */

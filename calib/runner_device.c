@@ -526,7 +526,8 @@ oct_status oct_runner_device_pass(runner *r)
     d.n_values = (uint32_t)oct_stats_n_tensors(r->stats);
     d.n_inputs = oct_engine_inputs(r->engine, &list);
     pthread_mutex_init(&d.feed, NULL);
-    const oct_status st = oct_run_workers(r->ctx, N_WORKERS, 1, work, &d);
+    const int workers = r->opt->workers == 1 ? 1 : N_WORKERS;
+    const oct_status st = oct_run_workers(r->ctx, workers, 1, work, &d);
     for (int f = 0; f < OCT_HIST_FOLDS; f++)
         lot_free(r->ctx, d.filling[f], d.n_inputs);
     lots_free(r->ctx, d.full, d.n_inputs);

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "calib/runner.h"
+#include "tests/support/fake_device.h"
 
 #ifndef OCT_TEST_DATA_DIR
 #define OCT_TEST_DATA_DIR "../shared/data"
@@ -359,6 +360,110 @@ static void an_exact_table_counts_every_value(void **state)
     oct_stats_free(s);
 }
 
+/* ---- on a device ------------------------------------------------------------------------- */
+
+static void assert_same_counts(const oct_stats *a, const oct_stats *b)
+{
+    assert_int_equal(oct_stats_n_tensors(a), oct_stats_n_tensors(b));
+    for (size_t i = 0; i < oct_stats_n_tensors(a); i++) {
+        const oct_stat_tensor *x = oct_stats_at(a, i), *y = oct_stats_at(b, i);
+        assert_string_equal(x->name, y->name);
+        assert_int_equal(x->hist.n_total, y->hist.n_total);
+        assert_int_equal(x->hist.n_zero, y->hist.n_zero);
+        assert_int_equal(x->hist.wide, y->hist.wide);
+        assert_true(x->hist.pos.amax == y->hist.pos.amax && x->hist.neg.amax == y->hist.neg.amax);
+        if (x->hist.block != NULL)
+            assert_memory_equal(x->hist.block, y->hist.block,
+                                (x->hist.wide ? 2 : 1) * OCT_HIST_BINS * sizeof(uint64_t));
+        assert_memory_equal(&x->pos_image, &y->pos_image, sizeof x->pos_image);
+        assert_memory_equal(&x->neg_image, &y->neg_image, sizeof x->neg_image);
+        for (int f = 0; f < OCT_HIST_FOLDS; f++) {
+            assert_int_equal(x->hist.fold[f].n_total, y->hist.fold[f].n_total);
+            if (x->hist.fold[f].bin != NULL)
+                assert_memory_equal(x->hist.fold[f].bin, y->hist.fold[f].bin,
+                                    2 * OCT_HIST_COARSE_BINS * sizeof(uint64_t));
+        }
+        if (x->exact != NULL)
+            assert_memory_equal(x->exact, y->exact, OCT_VIEW_BINS * sizeof *x->exact);
+    }
+}
+
+static oct_backend *open_device(void)
+{
+    const fake_device_options opt = {.kernels = "cpu"};
+    oct_backend *be = NULL;
+    assert_int_equal(fake_device_open(ctx, &opt, &be), OCT_OK);
+    return be;
+}
+
+/* The device's kernels are the host's here, so the counts must be too. */
+static void a_device_counts_what_the_host_counts(void **state)
+{
+    NEEDS_MODEL();
+    oct_backend *device = open_device();
+    oct_stats *first = NULL;
+    oct_calib_options opt = {.workers = 1, .exact_range = true};
+    random_source r = source_of(N_IMAGES, 1);
+    oct_stats *want = run(&r, &opt, NULL);
+    opt.opened = device;
+    for (int k = 0; k < 3; k++) {
+        random_source again = source_of(N_IMAGES, 1 + 3 * k);
+        oct_calib_report report;
+        shuffle(&again, (uint64_t)k);
+        oct_stats *got = run(&again, &opt, &report);
+        assert_int_equal(report.n_counted, N_IMAGES);
+        assert_same_counts(want, got);
+        if (first != NULL)
+            assert_same_bytes(first, got);
+        oct_stats_free(first);
+        first = got;
+    }
+    assert_true(fake_device_count(device).live_bytes == 0);
+    oct_stats_free(first);
+    oct_stats_free(want);
+    oct_backend_close(device, ctx);
+}
+
+static void a_device_resumes_from_its_checkpoint(void **state)
+{
+    NEEDS_MODEL();
+    oct_backend *device = open_device();
+    char path[64];
+    snprintf(path, sizeof path, "runner-device-%d.h5", (int)getpid());
+    oct_calib_options opt = {.workers = 1, .opened = device};
+    random_source whole = source_of(N_IMAGES, 1);
+    oct_stats *want = run(&whole, &opt, NULL), *s = NULL;
+    opt.checkpoint = path;
+    opt.checkpoint_every = 4;
+    random_source r = source_of(N_IMAGES, 1);
+    r.cancel_at = N_IMAGES; /* the lots that are not full by then are lost */
+    assert_int_equal(oct_calibrate_run(ctx, model, &r.base, &opt, &s, NULL), OCT_ERR_CANCELLED);
+    oct_error_clear(ctx);
+    cancel_now = false;
+    assert_int_equal(oct_stats_read(ctx, path, &opt.resume), OCT_OK);
+    random_source again = source_of(N_IMAGES, 1);
+    s = run(&again, &opt, NULL);
+    assert_same_bytes(want, s);
+    oct_stats_free(s);
+    oct_stats_free(want);
+    oct_backend_close(device, ctx);
+    unlink(path);
+}
+
+static void a_nan_on_a_device_names_tensor_and_image(void **state)
+{
+    NEEDS_MODEL();
+    oct_backend *device = open_device();
+    const oct_calib_options opt = {.workers = 1, .opened = device};
+    random_source r = source_of(N_IMAGES, 1);
+    oct_stats *s = NULL;
+    r.nan_image = 17;
+    assert_int_equal(oct_calibrate_run(ctx, model, &r.base, &opt, &s, NULL), OCT_ERR_RANGE);
+    assert_non_null(strstr(oct_error_text(ctx), "image17"));
+    oct_error_clear(ctx);
+    oct_backend_close(device, ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +474,9 @@ int main(void)
         cmocka_unit_test(a_nan_names_tensor_and_image),
         cmocka_unit_test(channels_add_up_to_the_tensor),
         cmocka_unit_test(an_exact_table_counts_every_value),
+        cmocka_unit_test(a_device_counts_what_the_host_counts),
+        cmocka_unit_test(a_device_resumes_from_its_checkpoint),
+        cmocka_unit_test(a_nan_on_a_device_names_tensor_and_image),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
