@@ -146,18 +146,22 @@ static void fill_row(const oct_q8_conv *op, const uint8_t *x, uint8_t *slab)
     const oct_cpu_window *c = &op->win;
     const size_t channels = (size_t)c->in_channels, stride = (size_t)c->w.stride[2];
     const size_t left = (size_t)c->w.pad_lo[2], width = stride * op->dw.plane;
-    const uint8_t flip = op->x_signed ? 0x80 : 0;
+    const uint8_t flip = op->x_signed ? 0x80 : 0, zero = (uint8_t)op->x_zero ^ flip;
     const size_t pixels = left < width ? oct_min_size((size_t)c->w.in[2], width - left) : 0;
-    memset(slab, (uint8_t)op->x_zero ^ flip, op->dw.row_step);
     if (stride == 1 && c->x_axis[2] == c->in_channels) {
-        oct_dw_copy_avx512(slab + left * channels, x, pixels * channels, flip);
+        const size_t before = oct_min_size(left, width) * channels, bytes = pixels * channels;
+        memset(slab, zero, before);
+        oct_dw_copy_avx512(slab + before, x, bytes, flip);
+        memset(slab + before + bytes, zero, op->dw.row_step - before - bytes);
         return;
     }
-    for (size_t i = 0; i < pixels; i++) {
-        const size_t at = left + i;
-        uint8_t *to = slab + (at % stride * op->dw.plane + at / stride) * channels;
-        oct_dw_copy_avx512(to, x + (int64_t)i * c->x_axis[2], channels, flip);
-    }
+    for (size_t phase = 0; phase < stride; phase++)
+        for (size_t at = phase; at < width; at += stride, slab += channels) {
+            if (at >= left && at - left < pixels)
+                oct_dw_copy_avx512(slab, x + (int64_t)(at - left) * c->x_axis[2], channels, flip);
+            else
+                memset(slab, zero, channels);
+        }
 }
 
 static void fill_slab(const oct_q8_conv *op, const uint8_t *image, int64_t top, size_t rows,
@@ -174,8 +178,8 @@ static void fill_slab(const oct_q8_conv *op, const uint8_t *image, int64_t top, 
     }
 }
 
-/* Where the taps of output row `row` of the slab lie. */
-static void list_taps(const oct_q8_conv *op, const uint8_t *slab, size_t row, const uint8_t **x)
+/* Distances of the taps from the first byte of a row of the slab: [groups][4]. */
+static void tap_offsets(const oct_q8_conv *op, size_t *offset)
 {
     const oct_window *w = &op->win.w;
     const size_t channels = (size_t)op->win.in_channels, stride = (size_t)w->stride[2];
@@ -187,9 +191,8 @@ static void list_taps(const oct_q8_conv *op, const uint8_t *slab, size_t row, co
             if (ky >= down) /* its weights are 0 */
                 ky = 0;
             const size_t at = kx * (size_t)w->dilation[2];
-            const size_t from = row * (size_t)w->stride[1] + ky * (size_t)w->dilation[1];
-            x[4 * g + i] = slab + from * op->dw.row_step +
-                           (at % stride * op->dw.plane + at / stride) * channels;
+            offset[4 * g + i] = ky * (size_t)w->dilation[1] * op->dw.row_step +
+                                (at % stride * op->dw.plane + at / stride) * channels;
         }
 }
 
@@ -212,6 +215,7 @@ static void run_rows(const job *j, int64_t image, int64_t first, size_t n, uint8
     const oct_requant *rq = &op->finish.out[0].rq;
     const int bias = op->finish.out[0].dtype == OCT_DT_U8 ? 128 : 0;
     const uint8_t *x[4 * OCT_Q8_DW_GROUPS];
+    size_t offset[4 * OCT_Q8_DW_GROUPS];
     oct_dw_row t = {.x = x,
                     .groups = op->dw.groups,
                     .step = op->dw.period * BLOCK,
@@ -221,11 +225,13 @@ static void run_rows(const job *j, int64_t image, int64_t first, size_t n, uint8
                     .lo = (int8_t)(rq->lo - bias),
                     .hi = (int8_t)(rq->hi - bias),
                     .zero = rq->out.zero_point - bias};
+    tap_offsets(op, offset);
     fill_slab(op, j->x + image * c->x_batch, first * c->w.stride[1] - c->w.pad_lo[1],
               slab_rows(op, n) - 1, slab);
     uint8_t *y = j->y + image * c->y_batch + first * c->y_axis[1];
     for (size_t r = 0; r < n; r += packed_rows(op)) {
-        list_taps(op, slab, r, x);
+        for (size_t i = 0; i < 4 * op->dw.groups; i++)
+            x[i] = slab + r * (size_t)c->w.stride[1] * op->dw.row_step + offset[i];
         t.y[0] = y + (int64_t)r * c->y_axis[1];
         t.y[1] = op->dw.pairs && r + 1 < n ? t.y[0] + c->y_axis[1] : NULL;
         for (size_t at = 0; at < op->dw.period; at++) {
