@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "kernels/cpu/cpu_internal.h"
+#include "kernels/cpu/interleave.h"
 #include "kernels/ref/ref_loop.h"
 
 #define TILE 16
@@ -21,6 +22,7 @@ typedef struct reorder_op {
     int64_t outer[OCT_REF_LOOP_DIMS], x_outer[OCT_REF_LOOP_DIMS], y_outer[OCT_REF_LOOP_DIMS];
     size_t n_items, strips;
     size_t elem_bytes;
+    bool triples; /* interleave.h serves */
     int threads;
 } reorder_op;
 
@@ -52,6 +54,12 @@ static void strip(const reorder_op *op, const char *x, char *y, int64_t wide)
 {
     const void *from = x;
     void *to = y;
+#if defined(OCT_X86)
+    if (op->triples) {
+        oct_interleave3_avx2(x, (size_t)op->x_long, (size_t)wide, op->elem_bytes, y);
+        return;
+    }
+#endif
     switch (op->elem_bytes) {
     case 1:
         transpose_uint8_t(op, from, to, wide);
@@ -175,6 +183,8 @@ static oct_status prepare(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, const
         oct_free(be->ctx, op);
         return oct_fail(ctx, OCT_ERR_BUG, "%s: %s", oct_op_name(d->op), reason);
     }
+    op->triples = op->len == 3 && op->y_wide == 3 && op->x_long > 0 && op->elem_bytes <= 4 &&
+                  be->isa.isa >= OCT_ISA_AVX2;
     *out = &op->base;
     return OCT_OK;
 }
