@@ -192,6 +192,7 @@ oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
         .n_out = (int)r->n_out,
         .epilogue = r->node->epilogue,
         .threads = b->engine->threads,
+        .tf32 = b->engine->tf32,
         .name = r->node->name,
     };
     oct_candidate list[MAX_CANDIDATES];

@@ -192,6 +192,7 @@ static oct_status engine_init(oct_engine *e, const oct_engine_options *opt)
 {
     e->threads = opt->threads > 0 ? opt->threads : oct_cpu_count();
     e->tune = opt->tune;
+    e->tf32 = (opt->precision & OCT_PRECISION_TF32) != 0;
     e->tactic = opt->tactic;
     e->n_tactics = opt->n_tactics;
     e->row_only = opt->no_fusion;

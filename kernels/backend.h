@@ -70,6 +70,7 @@ typedef struct oct_op_desc {
     int n_in, n_out;
     oct_epilogue epilogue; /* residual -1, act NONE when there is none */
     int threads;           /* threads run() may use; >= 1 */
+    bool tf32;             /* f32 products may be of operands rounded to tf32 (cuda, by request) */
     const char *name;      /* node name, for messages and profiles */
 } oct_op_desc;
 

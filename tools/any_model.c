@@ -50,6 +50,20 @@ uint32_t oct_any_model_precision(const oct_any_model *m, const char *choice)
 {
     if (m->engine)
         return oct_engine_file_info(m->engine)->precision;
-    const bool integer = strcmp(choice, "auto") == 0 ? m->quantized : strcmp(choice, "int8") == 0;
-    return OCT_PRECISION_F32 | (integer ? OCT_PRECISION_S8 : 0);
+    if (strcmp(choice, "auto") == 0)
+        return OCT_PRECISION_F32 | (m->quantized ? OCT_PRECISION_S8 : 0);
+    return oct_precision_bits(choice);
+}
+
+uint32_t oct_precision_bits(const char *list)
+{
+    static const struct {
+        const char *name;
+        uint32_t bit;
+    } word[] = {{"int8", OCT_PRECISION_S8}, {"fp16", OCT_PRECISION_F16}, {"tf32", OCT_PRECISION_TF32}};
+    uint32_t bits = OCT_PRECISION_F32;
+    for (size_t i = 0; i < sizeof word / sizeof word[0]; i++)
+        if (strstr(list, word[i].name))
+            bits |= word[i].bit;
+    return bits;
 }

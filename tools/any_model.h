@@ -24,6 +24,10 @@ void oct_any_model_close(oct_any_model *m);
 
 /* OCT_PRECISION_* bits for "auto", "fp32" or "int8". */
 uint32_t oct_any_model_precision(const oct_any_model *m, const char *choice);
+/* OCT_PRECISION_* bits of a --precision list, "int8,fp16": what they cannot serve stays f32. */
+uint32_t oct_precision_bits(const char *list);
+/* For --precision of commands that run models. */
+#define OCT_PRECISION_CHOICES "auto|fp32|tf32|fp16|int8|int8,fp16"
 
 /* The tactics stored in an engine file, unless `opt` asks for new timings. They live with `m`. */
 void oct_any_model_tactics(const oct_any_model *m, oct_engine_options *opt);

@@ -101,6 +101,13 @@ struct oct_cli {
     struct oct_cli_state *state; /* private */
 };
 
+/* ---- cli_device.c ---- */
+
+/* The backend that --device means: "ref" with `reference`, else "cpu", "cuda" or "cuda:N". "auto"
+ * takes the first GPU, and the CPU where there is none, saying so once. */
+const char *oct_cli_backend(oct_cli *cli, bool reference);
+bool oct_cli_on_gpu(oct_cli *cli, bool reference);
+
 /* Values by long name. The option must be in the command's tables and, for _s64/_f64/_bytes,
  * of that type (asserted). Without the option the fallback's value; _str: NULL without
  * fallback; numbers: 0. Strings live as long as `cli`. */

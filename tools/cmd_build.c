@@ -105,8 +105,7 @@ static bool is_listed(const tuning *t, const char *node)
 /* Times the candidates of every operator of the model as it will run. Deinit whatever the outcome. */
 static oct_status tune(oct_cli *cli, const oct_model *m, uint32_t precision, tuning *t)
 {
-    const oct_engine_options opt = {.backend =
-                                        strcmp(cli->device, "auto") == 0 ? NULL : cli->device,
+    const oct_engine_options opt = {.backend = oct_cli_backend(cli, false),
                                     .threads = cli->n_threads,
                                     .precision = precision,
                                     .tune = true};

@@ -33,7 +33,7 @@ static oct_status parse_options(oct_cli *cli, oct_calib_options *opt)
 {
     const char *out = oct_cli_str(cli, "out"), *cache = oct_cli_str(cli, "cache");
     *opt = (oct_calib_options){
-        .backend = oct_cli_flag(cli, "reference") ? "ref" : "cpu",
+        .backend = oct_cli_backend(cli, oct_cli_flag(cli, "reference")),
         .workers = cli->n_threads,
         .per_channel = oct_cli_flag(cli, "per-channel"),
         .exact_range = oct_cli_flag(cli, "exact-range"),
@@ -41,10 +41,6 @@ static oct_status parse_options(oct_cli *cli, oct_calib_options *opt)
         .checkpoint = out,
         .checkpoint_every = (uint64_t)oct_cli_s64(cli, "checkpoint"),
     };
-    if (strncmp(cli->device, "cuda", 4) == 0)
-        return oct_fail(cli->ctx, OCT_ERR_UNSUPPORTED,
-                        "--device %s: calibration runs on the CPU only; use --device cpu",
-                        cli->device);
     OCT_TRY(parse_shard(cli, opt));
     if (cache != NULL && opt->n_shards > 1)
         return oct_cli_usage(cli, "--cache of one shard would miss the others: octet merge, then "

@@ -26,6 +26,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #endif
 #if OCT_HAVE_CUDA
+#include <cublasLt.h>
 #include <cuda_runtime_api.h>
 #endif
 
@@ -166,15 +167,22 @@ static void add_gpu(facts *f)
     const cudaError_t err = cudaGetDeviceCount(&n);
     (void)cudaDriverGetVersion(&driver);
     (void)cudaRuntimeGetVersion(&runtime);
+    const size_t lt = cublasLtGetVersion();
+    add(f, "gpu", "cuBLASLt", "%zu.%zu.%zu", lt / 10000, lt / 100 % 100, lt % 100);
     add(f, "gpu", "CUDA", "runtime %d.%d, driver %d.%d", runtime / 1000, runtime % 1000 / 10,
         driver / 1000, driver % 1000 / 10);
     if (err != cudaSuccess)
         add(f, "gpu", "devices", "none: %s", cudaGetErrorString(err));
     for (int i = 0; err == cudaSuccess && i < n; i++) {
         struct cudaDeviceProp p;
-        if (cudaGetDeviceProperties(&p, i) == cudaSuccess)
-            add(f, "gpu", "device", "cuda:%d %s, sm_%d%d, %zu MiB", i, p.name, p.major, p.minor,
-                p.totalGlobalMem >> 20);
+        size_t unused = 0, total = 0;
+        if (cudaGetDeviceProperties(&p, i) != cudaSuccess)
+            continue;
+        const bool asked = cudaSetDevice(i) == cudaSuccess &&
+                           cudaMemGetInfo(&unused, &total) == cudaSuccess;
+        add(f, "gpu", "device", "cuda:%d %s, sm_%d%d, %d multiprocessors, %zu MiB, %zu MiB free", i,
+            p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem >> 20,
+            asked ? unused >> 20 : 0);
     }
 #else
     add(f, "gpu", "CUDA", "not in this build (configure with -DOCT_CUDA=ON)");

@@ -32,11 +32,9 @@ static bool is_outputs(const char *arg)
     return strncmp(arg, OUTPUTS, strlen(OUTPUTS)) == 0;
 }
 
-static const char *backend_of(const oct_cli *cli)
+static const char *backend_of(oct_cli *cli)
 {
-    return oct_cli_flag(cli, "reference")     ? "ref"
-           : strcmp(cli->device, "auto") == 0 ? "cpu"
-                                              : cli->device;
+    return oct_cli_backend(cli, oct_cli_flag(cli, "reference"));
 }
 
 static oct_status open_outputs(evaluation *v, size_t i, const char *path)
@@ -47,11 +45,14 @@ static oct_status open_outputs(evaluation *v, size_t i, const char *path)
 
 static void describe_model(evaluation *v, size_t i, const char *path)
 {
-    const bool int8 = oct_any_model_precision(&v->model[i], "auto") & OCT_PRECISION_S8;
+    const uint32_t bits = oct_any_model_precision(&v->model[i], "auto");
+    const bool int8 = bits & OCT_PRECISION_S8, half = bits & OCT_PRECISION_F16;
     snprintf(v->runtime, sizeof v->runtime, "octet %s, %s", OCT_VERSION, backend_of(v->cli));
-    v->info[i] = (oct_side_info){.label = int8 ? "INT8" : "FP32",
+    v->info[i] = (oct_side_info){.label = int8 ? "INT8" : half ? "FP16" : "FP32",
                                  .runtime = v->runtime,
-                                 .precision = int8 ? "int8" : "fp32",
+                                 .precision = int8   ? "int8"
+                                              : half ? "fp16"
+                                                     : "fp32",
                                  .path = path};
     for (size_t k = 0; k < i; k++) /* two of a kind go by their names */
         if (v->info[k].precision && strcmp(v->info[k].precision, v->info[i].precision) == 0)

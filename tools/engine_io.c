@@ -17,11 +17,12 @@ const oct_opt oct_engine_opts[] = {
     {.name = "precision",
      .arg = "P",
      .type = OCT_OPT_CHOICE,
-     .choices = "auto|fp32|int8",
+     .choices = OCT_PRECISION_CHOICES,
      .fallback = "auto",
      .group = "Engine",
      .help = "int8 computes quantized models in integers, fp32 simulates them; auto is int8 where "
-             "the model is quantized, and what an engine file was built for"},
+             "the model is quantized, and what an engine file was built for; fp16 and tf32 need a "
+             "GPU"},
     {.name = "reference",
      .type = OCT_OPT_FLAG,
      .group = "Engine",
@@ -36,17 +37,10 @@ const oct_opt oct_engine_opts[] = {
      .help = "run the graph as imported, operator by operator"},
     {0}};
 
-static const char *backend_name(const oct_cli *cli)
-{
-    if (oct_cli_flag(cli, "reference"))
-        return "ref";
-    return strcmp(cli->device, "auto") == 0 ? "cpu" : cli->device;
-}
-
 oct_status oct_engine_io_init(oct_engine_io *io, oct_cli *cli, const char *path, int threads)
 {
     *io = (oct_engine_io){0};
-    oct_engine_options opt = {.backend = backend_name(cli),
+    oct_engine_options opt = {.backend = oct_cli_backend(cli, oct_cli_flag(cli, "reference")),
                               .threads = threads,
                               .tune = oct_cli_flag(cli, "tune"),
                               .no_fusion = oct_cli_flag(cli, "no-fusion")};
