@@ -29,6 +29,12 @@ static bool is_quantized(const oct_graph *g, oct_value_id v)
     return val->quant.n > 0 && (val->dtype == OCT_DT_S8 || val->dtype == OCT_DT_U8);
 }
 
+/* Made f16 by a pass from integers or f32. */
+static bool is_halved(const oct_graph *g, oct_value_id v, oct_dtype inferred)
+{
+    return v != OCT_NONE && inferred == OCT_DT_F32 && oct_graph_value(g, v)->dtype == OCT_DT_F16;
+}
+
 /* Equal where both are known. */
 static bool dims_agree(int64_t a, int64_t b)
 {
@@ -96,7 +102,7 @@ oct_status oct_infer_lowered(oct_ctx *ctx, const oct_graph *g, const oct_node *n
         a->out[1].dtype = OCT_DT_F32;
     }
     for (int i = 0; i < a->n_out; i++)
-        if (is_quantized(g, n->out[i]))
+        if (is_quantized(g, n->out[i]) || is_halved(g, n->out[i], a->out[i].dtype))
             a->out[i].dtype = oct_graph_value(g, n->out[i])->dtype;
     OCT_TRY(check_bias(ctx, n, a));
     return check_residual(ctx, n, a);

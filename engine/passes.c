@@ -27,13 +27,21 @@ static const struct {
     oct_pass_fn run;
     enum pass_when when; /* even with no_fusion; without it; only when INT8 is allowed */
 } pass_list[] = {
-    {"precision", oct_pass_precision, ALWAYS},   {"qoperator", run_qoperator, INTEGER},
-    {"qdq_weights", run_qdq_weights, INTEGER},   {"fold", oct_pass_fold, ALWAYS},
-    {"identity", oct_pass_identity, FUSION},     {"activation", oct_pass_activation, FUSION},
-    {"layer_norm", oct_pass_layer_norm, FUSION}, {"pad", oct_pass_pad, FUSION},
-    {"linear", oct_pass_linear, FUSION},         {"batch_norm", oct_pass_batch_norm, FUSION},
-    {"epilogue", oct_pass_epilogue, FUSION},     {"qdq_move", run_qdq_move, INTEGER},
-    {"qdq_lower", run_qdq_lower, INTEGER},       {"fold_rest", oct_pass_fold_rest, ALWAYS},
+    {"precision", oct_pass_precision, ALWAYS},
+    {"qoperator", run_qoperator, INTEGER},
+    {"qdq_weights", run_qdq_weights, INTEGER},
+    {"fold", oct_pass_fold, ALWAYS},
+    {"identity", oct_pass_identity, FUSION},
+    {"activation", oct_pass_activation, FUSION},
+    {"layer_norm", oct_pass_layer_norm, FUSION},
+    {"pad", oct_pass_pad, FUSION},
+    {"linear", oct_pass_linear, FUSION},
+    {"batch_norm", oct_pass_batch_norm, FUSION},
+    {"epilogue", oct_pass_epilogue, FUSION},
+    {"qdq_move", run_qdq_move, INTEGER},
+    {"qdq_lower", run_qdq_lower, INTEGER},
+    {"fold_rest", oct_pass_fold_rest, ALWAYS},
+    {"half", oct_pass_half, ALWAYS},
     {"layout", oct_pass_layout, FUSION},
 };
 

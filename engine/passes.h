@@ -19,10 +19,12 @@ extern "C" {
 #endif
 
 typedef struct oct_pass_env {
-    oct_backend *backend; /* that will run the graph; asked for layout wishes */
-    oct_backend *ref;     /* folds constants */
-    uint32_t precision;   /* OCT_PRECISION_* bits */
-    bool no_fusion;       /* only what is needed to run at all */
+    oct_backend *backend;        /* that will run the graph; asked for layout wishes */
+    oct_backend *ref;            /* folds constants */
+    uint32_t precision;          /* OCT_PRECISION_* bits */
+    bool no_fusion;              /* only what is needed to run at all */
+    const char *const *keep_f32; /* values that f16 cannot hold */
+    size_t n_keep_f32;
 } oct_pass_env;
 
 typedef oct_status (*oct_pass_fn)(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
@@ -50,6 +52,8 @@ OCT_MUST_CHECK oct_status oct_pass_linear(oct_ctx *ctx, oct_graph *g, const oct_
 OCT_MUST_CHECK oct_status oct_pass_batch_norm(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* Residual Add and activation into the op before them. */
 OCT_MUST_CHECK oct_status oct_pass_epilogue(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
+/* f32 becomes f16 where precision allows it and the backend has kernels. */
+OCT_MUST_CHECK oct_status oct_pass_half(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* Channels-last where the backend wishes it. */
 OCT_MUST_CHECK oct_status oct_pass_layout(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 

@@ -165,6 +165,9 @@ static oct_status engine_backends(oct_engine *e, const oct_engine_options *opt)
     e->be = opt->opened;
     if (!e->be)
         OCT_TRY(oct_backend_open(e->ctx, name, &e->be));
+    if (e->be->vt->host_memory && opt->precision & (OCT_PRECISION_F16 | OCT_PRECISION_TF32))
+        return oct_fail(e->ctx, OCT_ERR_UNSUPPORTED, "%s needs a GPU, this is device %s",
+                        opt->precision & OCT_PRECISION_F16 ? "fp16" : "tf32", e->be->vt->name);
     if (e->be->vt->host_memory)
         e->host = e->be;
     else
@@ -183,7 +186,9 @@ static oct_status engine_graph(oct_engine *e, const oct_engine_options *opt)
     const oct_pass_env env = {.backend = e->be,
                               .ref = e->ref,
                               .precision = opt->precision ? opt->precision : OCT_PRECISION_F32,
-                              .no_fusion = opt->no_fusion};
+                              .no_fusion = opt->no_fusion,
+                              .keep_f32 = opt->keep_f32,
+                              .n_keep_f32 = opt->n_keep_f32};
     OCT_TRY(oct_passes_run(e->ctx, e->graph, &env));
     return oct_observe_collect(e);
 }

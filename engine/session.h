@@ -43,6 +43,9 @@ typedef struct oct_engine_options {
     int threads;                /* threads one worker may use; 0 = oct_cpu_count() */
     uint32_t
         precision; /* OCT_PRECISION_* bits; 0 = F32 (Q/DQ in the graph is lowered when S8 is set) */
+    const char *const *keep_f32; /* with F16: values that stay f32, because their calibrated
+                                        range leaves f16; borrowed while the engine is made */
+    size_t n_keep_f32;
     bool observe_all; /* observe every float value named in the ONNX graph, inputs included */
     const char *const *observe; /* else these names */
     size_t n_observe;

@@ -60,7 +60,8 @@ uint32_t oct_precision_bits(const char *list)
     static const struct {
         const char *name;
         uint32_t bit;
-    } word[] = {{"int8", OCT_PRECISION_S8}, {"fp16", OCT_PRECISION_F16}, {"tf32", OCT_PRECISION_TF32}};
+    } word[] = {
+        {"int8", OCT_PRECISION_S8}, {"fp16", OCT_PRECISION_F16}, {"tf32", OCT_PRECISION_TF32}};
     uint32_t bits = OCT_PRECISION_F32;
     for (size_t i = 0; i < sizeof word / sizeof word[0]; i++)
         if (strstr(list, word[i].name))

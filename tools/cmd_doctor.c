@@ -178,8 +178,8 @@ static void add_gpu(facts *f)
         size_t unused = 0, total = 0;
         if (cudaGetDeviceProperties(&p, i) != cudaSuccess)
             continue;
-        const bool asked = cudaSetDevice(i) == cudaSuccess &&
-                           cudaMemGetInfo(&unused, &total) == cudaSuccess;
+        const bool asked =
+            cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&unused, &total) == cudaSuccess;
         add(f, "gpu", "device", "cuda:%d %s, sm_%d%d, %d multiprocessors, %zu MiB, %zu MiB free", i,
             p.name, p.major, p.minor, p.multiProcessorCount, p.totalGlobalMem >> 20,
             asked ? unused >> 20 : 0);

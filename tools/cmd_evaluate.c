@@ -48,7 +48,9 @@ static void describe_model(evaluation *v, size_t i, const char *path)
     const uint32_t bits = oct_any_model_precision(&v->model[i], "auto");
     const bool int8 = bits & OCT_PRECISION_S8, half = bits & OCT_PRECISION_F16;
     snprintf(v->runtime, sizeof v->runtime, "octet %s, %s", OCT_VERSION, backend_of(v->cli));
-    v->info[i] = (oct_side_info){.label = int8 ? "INT8" : half ? "FP16" : "FP32",
+    v->info[i] = (oct_side_info){.label = int8   ? "INT8"
+                                          : half ? "FP16"
+                                                 : "FP32",
                                  .runtime = v->runtime,
                                  .precision = int8   ? "int8"
                                               : half ? "fp16"

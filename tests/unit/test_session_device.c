@@ -118,6 +118,11 @@ static void run_both(engine_case *c, pair *p, int64_t n, uint64_t seed)
                      (int)seed, i, (double)y[0][i], (double)y[1][i]);
 }
 
+static bool no_sigmoid(oct_op op)
+{
+    return op == OCT_OP_SIGMOID;
+}
+
 static const fake_device_options plain[] = {{.kernels = "cpu"}, {.kernels = "ref"}};
 
 static void the_device_agrees_with_the_cpu(void **state)
@@ -177,6 +182,90 @@ static void a_device_that_cannot_capture_still_runs(void **state)
         run_both(c, &p, 3, round);
     assert_int_equal(fake_device_count(p.device).graph_launches, 0);
     stop(c, &p);
+}
+
+/* ---- fp16 ---- */
+
+static size_t count_dtype(const oct_worker *w, oct_dtype dt)
+{
+    const oct_op_info *ops;
+    const size_t n = oct_worker_ops(w, &ops);
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        found += ops[i].out_dtype == dt;
+    return found;
+}
+
+static void run_near(engine_case *c, pair *p, uint64_t seed, float tolerance)
+{
+    float x[2 * IMAGE], y[2][2 * CLASSES];
+    oct_rng rng = {.state = seed};
+    oct_rng_fill_normal(&rng, x, 2 * IMAGE);
+    for (int i = 0; i < 2; i++)
+        run_one(c, p->w[i], x, 2, y[i], NULL);
+    for (int i = 0; i < 2 * CLASSES; i++)
+        assert_true(y[0][i] > y[1][i] - tolerance && y[0][i] < y[1][i] + tolerance);
+}
+
+/* The CPU half of the pair stays in f32. */
+static pair start_half(engine_case *c, const fake_device_options *fake, const char *keep)
+{
+    const oct_engine_options half = {.threads = 1,
+                                     .precision = OCT_PRECISION_F32 | OCT_PRECISION_F16,
+                                     .keep_f32 = &keep,
+                                     .n_keep_f32 = keep ? 1 : 0};
+    pair p = start(c, fake, (oct_engine_options){0});
+    oct_worker_free(p.w[0], c->ctx);
+    oct_engine_free(p.e[0], c->ctx);
+    oct_engine_options opt = half;
+    opt.opened = p.device;
+    if (oct_engine_new(c->ctx, p.m, &opt, &p.e[0]) != OCT_OK)
+        fail_msg("%s", oct_error_text(c->ctx));
+    assert_int_equal(oct_worker_new(p.e[0], c->ctx, &p.w[0]), OCT_OK);
+    return p;
+}
+
+static void half_values_lie_between_casts(void **state)
+{
+    engine_case *c = *state;
+    branched_cnn(c);
+    pair p = start_half(c, &plain[1], NULL);
+    for (uint64_t round = 1; round < 5; round++)
+        run_near(c, &p, round, 0.03F);
+    assert_true(count_dtype(p.w[0], OCT_DT_F16) >= 6);
+    stop(c, &p);
+    const fake_device_options fake = {.kernels = "ref", .declines = no_sigmoid};
+    p = start_half(c, &fake, NULL); /* Casts around what is declined */
+    for (uint64_t round = 1; round < 5; round++)
+        run_near(c, &p, round, 0.03F);
+    stop(c, &p);
+}
+
+static void values_beyond_half_stay_single(void **state)
+{
+    engine_case *c = *state;
+    branched_cnn(c);
+    pair p = start_half(c, &plain[1], NULL);
+    run_near(c, &p, 1, 0.03F);
+    const size_t all = count_dtype(p.w[0], OCT_DT_F16);
+    stop(c, &p);
+    p = start_half(c, &plain[1], "sg");
+    run_near(c, &p, 1, 0.03F);
+    assert_true(count_dtype(p.w[0], OCT_DT_F16) < all);
+    stop(c, &p);
+}
+
+static void half_needs_a_device(void **state)
+{
+    engine_case *c = *state;
+    oct_engine *e;
+    branched_cnn(c);
+    oct_model *m = ec_model(c);
+    const oct_engine_options opt = {.precision = OCT_PRECISION_F32 | OCT_PRECISION_F16};
+    assert_int_equal(oct_engine_new(c->ctx, m, &opt, &e), OCT_ERR_UNSUPPORTED);
+    assert_non_null(strstr(oct_error_text(c->ctx), "fp16 needs a GPU"));
+    oct_error_clear(c->ctx);
+    oct_model_free(m);
 }
 
 /* ---- fallbacks ---- */
@@ -382,6 +471,9 @@ int main(void)
         CASE(static_plans_are_one_graph),
         CASE(larger_batches_move_memory_and_capture_again),
         CASE(a_device_that_cannot_capture_still_runs),
+        CASE(half_values_lie_between_casts),
+        CASE(values_beyond_half_stay_single),
+        CASE(half_needs_a_device),
         CASE(what_the_device_declines_runs_on_the_host),
         CASE(packed_weights_are_not_uploaded),
         CASE(observers_get_device_memory_and_the_stream),
