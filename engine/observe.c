@@ -39,6 +39,44 @@ oct_status oct_observe_mark(oct_engine *e, const oct_engine_options *opt)
     return OCT_OK;
 }
 
+/* The float value of the model that `v` stands for: itself, or what was quantized to make it. */
+static oct_value_id quantized_from(const oct_graph *model, oct_value_id v)
+{
+    for (;;) {
+        const oct_node_id p = oct_graph_value(model, v)->producer;
+        if (p == OCT_NONE)
+            return v;
+        const oct_node *n = oct_graph_node(model, p);
+        if (n->op != OCT_OP_QUANTIZE_LINEAR && n->op != OCT_OP_DEQUANTIZE_LINEAR)
+            return v;
+        v = n->in[0];
+    }
+}
+
+static bool is_one_scale(const oct_value *x)
+{
+    return (x->dtype == OCT_DT_S8 || x->dtype == OCT_DT_U8) && x->quant.n == 1;
+}
+
+void oct_observe_mark_made(oct_engine *e)
+{
+    const oct_graph *model = oct_model_graph(e->model);
+    const uint32_t n_model = oct_graph_n_values(model);
+    uint32_t n_order;
+    const oct_node_id *order = oct_graph_order(e->graph, &n_order);
+    for (uint32_t i = 0; i < n_order; i++) {
+        const oct_node *n = oct_graph_node(e->graph, order[i]);
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            if (n->out[k] == OCT_NONE || n->out[k] >= n_model)
+                continue; /* made by a pass: no name of the model's */
+            oct_value *x = oct_graph_value(e->graph, n->out[k]);
+            if (!x->data && (x->dtype == OCT_DT_F32 || is_one_scale(x)) &&
+                is_named_activation(oct_graph_value(model, quantized_from(model, n->out[k]))))
+                x->observed = true;
+        }
+    }
+}
+
 /* ---- what is known ---- */
 
 typedef struct observe_facts {
@@ -176,14 +214,18 @@ static void add_observed(oct_engine *e, observe_facts *f, oct_value_id v)
     const oct_value_id m = x->observed ? model_value(e, v) : OCT_NONE;
     if (m == OCT_NONE)
         return;
-    const oct_value *mv = oct_graph_value(oct_model_graph(e->model), m);
+    const oct_graph *model = oct_model_graph(e->model);
+    const oct_value *mv = oct_graph_value(model, e->observe_made ? quantized_from(model, m) : m);
     oct_observed *o = &e->observed[e->n_observed];
     *o = (oct_observed){.name = mv->name,
                         .dtype = x->dtype,
                         .shape = mv->shape,
                         .batch_outermost = f->outermost[m],
                         .batch_free = !f->depends[m],
-                        .source = OCT_NONE};
+                        .source = OCT_NONE,
+                        .quantized = is_one_scale(x)};
+    if (o->quantized)
+        o->q = x->quant.q[0];
     e->observed_value[e->n_observed] = v;
     f->slot[m] = e->n_observed++;
 }

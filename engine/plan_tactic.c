@@ -123,7 +123,7 @@ static oct_status tactic_info(oct_planner *b, const oct_tactic_request *r, const
     info->fused = r->node->name;
     info->op = oct_op_name(r->node->op);
     info->tactic = oct_arena_strdup(b->p->arena, c->name);
-    info->reason = "";
+    info->reason = r->node->note ? r->node->note : "";
     info->tuned_us = us;
     for (int i = 0; i < d->n_in && info->in_dtype == OCT_DT_NONE; i++)
         info->in_dtype = d->in[i].desc.dtype;

@@ -190,6 +190,9 @@ static oct_status engine_graph(oct_engine *e, const oct_engine_options *opt)
                               .keep_f32 = opt->keep_f32,
                               .n_keep_f32 = opt->n_keep_f32};
     OCT_TRY(oct_passes_run(e->ctx, e->graph, &env));
+    e->observe_made = opt->observe_made;
+    if (e->observe_made)
+        oct_observe_mark_made(e);
     return oct_observe_collect(e);
 }
 

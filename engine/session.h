@@ -49,6 +49,10 @@ typedef struct oct_engine_options {
     bool observe_all; /* observe every float value named in the ONNX graph, inputs included */
     const char *const *observe; /* else these names */
     size_t n_observe;
+    bool
+        observe_made; /* also what the rewritten graph computes for a value named in the model, as it is: integers
+                        * stand for the float value that they quantize. Found after the passes, so that
+                        * nothing is kept from being fused */
     bool tune;                /* time candidates instead of taking the first */
     const oct_tactic *tactic; /* takes these where a backend still offers them, without timing; */
     size_t n_tactics;         /* ... borrowed, must outlive the engine */
@@ -98,6 +102,8 @@ typedef struct oct_observed {
     bool batch_free; /* does not depend on any input (or has no batch in it): counts once */
     oct_derived derived;
     uint32_t source; /* index of the source when derived */
+    bool quantized;  /* integers of one scale: real = q.scale * (x - q.zero_point) */
+    oct_qparams q;
 } oct_observed;
 
 size_t oct_engine_observed(const oct_engine *e, const oct_observed **list);

@@ -33,6 +33,7 @@ struct oct_engine {
     const oct_tactic *tactic; /* chosen earlier */
     size_t n_tactics;
     bool row_only; /* no layout pass ran */
+    bool observe_made;
     uint32_t max_plans;
     size_t arena_limit_bytes;
 
@@ -56,7 +57,9 @@ OCT_MUST_CHECK oct_status oct_engine_constant(oct_engine *e, oct_ctx *ctx, const
 
 /* Before the passes: marks in e->graph what is to be observed. */
 OCT_MUST_CHECK oct_status oct_observe_mark(oct_engine *e, const oct_engine_options *opt);
-/* After them: fills e->observed in the order of the rewritten graph. */
+/* After them, with observe_made: marks what is still computed. */
+void oct_observe_mark_made(oct_engine *e);
+/* At last: fills e->observed in the order of the rewritten graph. */
 OCT_MUST_CHECK oct_status oct_observe_collect(oct_engine *e);
 
 #ifdef __cplusplus

@@ -244,18 +244,23 @@ void oct_page_gates(const oct_page *p)
 
 /* ---- speed and size ---------------------------------------------------------------------- */
 
-static void speed_row(oct_strbuf *b, const oct_report_side *s, double slowest)
+static void latency_cells(oct_strbuf *b, const oct_report_latency *l, double slowest)
 {
-    const oct_report_latency *l = s->latency;
-    oct_strbuf_add(b, "<tr>");
-    side_cell(b, s);
-    oct_html_add(b, "<td>$t</td>", s->precision);
     const double p50 = l ? l->p50_ms : NAN;
     oct_html_add(b, "<td class=\"n\">$3</td><td>", p50);
     oct_svg_bar(b, p50 / slowest, "b-acc");
     oct_html_add(b, "</td><td class=\"n\">$3</td><td class=\"n\">$3</td><td class=\"n\">$1</td>",
                  l ? l->p90_ms : (double)NAN, l ? l->p99_ms : (double)NAN,
                  l ? l->images_per_s : (double)NAN);
+}
+
+static void speed_row(oct_strbuf *b, const oct_report_side *s, bool timed, double slowest)
+{
+    oct_strbuf_add(b, "<tr>");
+    side_cell(b, s);
+    oct_html_add(b, "<td>$t</td>", s->precision);
+    if (timed)
+        latency_cells(b, s->latency, slowest);
     oct_html_add(b, "<td class=\"n\">$b</td></tr>\n", s->file_bytes);
 }
 
@@ -273,15 +278,16 @@ void oct_page_speed(const oct_page *p)
     }
     if (!any && !sized)
         return;
-    oct_page_open(p, "speed", "Speed and size", NULL);
+    oct_page_open(p, "speed", any ? "Speed and size" : "Size", NULL);
     if (any)
         oct_html_add(p->b,
                      "<p class=\"lead\">Wall time of one run: batch $i, $i threads, $i runs a "
                      "side.</p>\n",
                      any->batch, any->threads, any->runs);
-    oct_page_table(p, "side|precision|>median ms||>p90 ms|>p99 ms|>images/s|>file");
+    oct_page_table(p, any ? "side|precision|>median ms||>p90 ms|>p99 ms|>images/s|>file"
+                          : "side|precision|>file");
     for (size_t i = 0; i < r->n_sides; i++)
-        speed_row(p->b, &r->sides[i], slowest);
+        speed_row(p->b, &r->sides[i], any != NULL, slowest);
     oct_page_table_end(p);
     oct_page_close(p);
 }

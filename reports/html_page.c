@@ -124,7 +124,7 @@ static const struct {
     void (*add)(const oct_page *p);
 } sections[] = {
     {"accuracy", "Accuracy", oct_page_accuracy},       {"gates", "Gates", oct_page_gates},
-    {"speed", "Speed and size", oct_page_speed},       {"layers", "Layers", oct_page_layers},
+    {"speed", "Speed, size", oct_page_speed},          {"layers", "Layers", oct_page_layers},
     {"coverage", "INT8 coverage", oct_page_coverage},  {"methods", "Methods", oct_page_methods},
     {"histograms", "Thresholds", oct_page_histograms}, {"weights", "Weights", oct_page_weights},
     {"flips", "Changed answers", oct_page_flips},      {"artefacts", "Files", oct_page_artefacts},

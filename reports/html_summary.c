@@ -141,6 +141,19 @@ static void card_gain(oct_strbuf *b, const oct_report_side *ref, const oct_repor
                      s->file_bytes);
 }
 
+/* The comparison that the verdict is about: that of the gate that decided, else the first. */
+static const oct_report_pair *judged_pair(const oct_report *r)
+{
+    const char *name = NULL;
+    for (size_t i = 0; r->verdict && !name && i < r->n_gates; i++)
+        if (r->gates[i].verdict && strcmp(r->gates[i].verdict, r->verdict) == 0)
+            name = r->gates[i].candidate;
+    for (size_t i = 0; name && i < r->n_comparisons; i++)
+        if (strcmp(r->comparisons[i].candidate, name) == 0)
+            return &r->comparisons[i];
+    return &r->comparisons[0];
+}
+
 void oct_page_summary(const oct_page *p)
 {
     const oct_report *r = p->r;
@@ -150,7 +163,7 @@ void oct_page_summary(const oct_page *p)
     if (r->n_sides > 0)
         card_accuracy(p->b, r, &r->sides[0]);
     if (r->n_comparisons > 0) {
-        const oct_report_pair *c = &r->comparisons[0];
+        const oct_report_pair *c = judged_pair(r);
         const oct_report_side *s = oct_page_side(r, c->candidate);
         if (s)
             card_accuracy(p->b, r, s);

@@ -22,6 +22,7 @@ typedef struct evaluation {
     char runtime[80];
     const oct_model *first; /* whose inputs the data set feeds */
     oct_input_spec input[OCT_MAX_MODEL_INPUTS];
+    oct_dataset_args args;
     oct_doubts doubts;
     oct_coco *coco;
     oct_progress *progress;
@@ -89,8 +90,9 @@ static oct_status open_sides(evaluation *v)
     return OCT_OK;
 }
 
-static oct_status open_source(evaluation *v, oct_dataset_args *args, oct_batch_source **source)
+static oct_status open_source(evaluation *v, oct_batch_source **source)
 {
+    oct_dataset_args *args = &v->args;
     int n = 0;
     oct_status st = oct_model_input_specs(v->cli->ctx, v->first, v->input, &n);
     const oct_status init =
@@ -167,6 +169,36 @@ static oct_status conclude(oct_cli *cli, const oct_evaluation_view *view)
     return OCT_OK;
 }
 
+/* Images for the layer by layer comparison: as asked for, else some when a file is written. */
+static int64_t n_layer_images(oct_cli *cli)
+{
+    const bool file = oct_cli_given(cli, "report") || oct_cli_given(cli, "json");
+    return oct_cli_given(cli, "layers") || file ? oct_cli_s64(cli, "layers") : 0;
+}
+
+static oct_status compare_layers(evaluation *v, size_t candidate, oct_report *r)
+{
+    oct_subset *subset = &v->args.options.subset;
+    const int64_t most = n_layer_images(v->cli);
+    oct_batch_source *source = NULL;
+    subset->limit = subset->limit == 0 || subset->limit > most ? most : subset->limit;
+    OCT_TRY(oct_dataset_args_open(&v->args, &source));
+    const oct_status st = oct_report_add_layers(v->cli, &v->model[0], &v->model[candidate + 1],
+                                                backend_of(v->cli), source, candidate, r);
+    source->vt->close(source);
+    return st;
+}
+
+static oct_status add_extras(evaluation *v, oct_report *r)
+{
+    for (size_t i = 0; i + 1 < v->n_sides && n_layer_images(v->cli) > 0; i++)
+        if (v->model[0].model != NULL && v->model[i + 1].model != NULL)
+            OCT_TRY(compare_layers(v, i, r));
+    return oct_cli_given(v->cli, "report") || oct_cli_given(v->cli, "json")
+               ? oct_report_add_thumbnails(v->cli->pos[v->cli->n_pos - 1], r)
+               : OCT_OK;
+}
+
 static oct_status finish(evaluation *v, oct_evaluation_view *view)
 {
     oct_report *r;
@@ -177,6 +209,8 @@ static oct_status finish(evaluation *v, oct_evaluation_view *view)
     oct_status st = oct_evaluation_report(view, r);
     if (st == OCT_OK)
         st = oct_doubts_report(&v->doubts, r);
+    if (st == OCT_OK)
+        st = add_extras(v, r);
     if (st == OCT_OK)
         st = emit(v->cli, r);
     oct_report_free(r);
@@ -213,7 +247,6 @@ static oct_status evaluate(evaluation *v, const oct_dataset_args *args, oct_batc
 static oct_status run_sides(evaluation *v)
 {
     oct_eval_options opt;
-    oct_dataset_args args;
     oct_batch_source *source = NULL;
     if (oct_cli_given(v->cli, "report"))
         OCT_TRY(oct_path_check_output(v->cli->ctx, oct_cli_str(v->cli, "report"), v->cli->force));
@@ -221,14 +254,14 @@ static oct_status run_sides(evaluation *v)
     opt.progress = on_progress;
     opt.user = v;
     OCT_TRY(open_sides(v));
-    oct_status st = open_source(v, &args, &source);
+    oct_status st = open_source(v, &source);
     if (st == OCT_OK)
         st = check_rows(v, source);
     if (st == OCT_OK)
-        st = evaluate(v, &args, source, &opt);
+        st = evaluate(v, &v->args, source, &opt);
     if (source != NULL)
         source->vt->close(source);
-    oct_dataset_args_deinit(&args);
+    oct_dataset_args_deinit(&v->args);
     return st;
 }
 
@@ -255,6 +288,14 @@ static const oct_opt options[] = {
      .arg = "FILE",
      .type = OCT_OPT_FILE,
      .help = "write everything as one HTML page, complete in itself"},
+    {.name = "layers",
+     .arg = "N",
+     .type = OCT_OPT_S64,
+     .fallback = "32",
+     .min = 0,
+     .max = 1000000,
+     .help = "compare tensor by tensor on N of the images; 0 = not. Without --report, --json and "
+             "this option it is not done"},
     {.name = "reference", .type = OCT_OPT_FLAG, .help = "slow portable kernels"},
     {0}};
 

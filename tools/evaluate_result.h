@@ -6,7 +6,9 @@
 #define OCT_TOOLS_EVALUATE_RESULT_H
 
 #include "accuracy/doubts.h"
+#include "accuracy/layers.h"
 #include "reports/report.h"
+#include "tools/any_model.h"
 #include "tools/dataset_options.h"
 
 #ifdef __cplusplus
@@ -76,6 +78,15 @@ const char *oct_gate_verdict_str(oct_gate_verdict v);
 
 /* Fills what an evaluation knows: task, data, sides, comparisons, gates, verdict. */
 OCT_MUST_CHECK oct_status oct_evaluation_report(const oct_evaluation_view *v, oct_report *r);
+/* Adds what was compared tensor by tensor, and the coverage of an INT8 candidate. */
+OCT_MUST_CHECK oct_status oct_layers_report(const oct_layers *l, size_t candidate, oct_report *r);
+/* Compares both models tensor by tensor over all of `source` and adds that. */
+OCT_MUST_CHECK oct_status oct_report_add_layers(oct_cli *cli, const oct_any_model *reference,
+                                                const oct_any_model *candidate, const char *backend,
+                                                oct_batch_source *source, size_t index,
+                                                oct_report *r);
+/* Adds small pictures of the first flips, where `images` is a folder that holds them. */
+OCT_MUST_CHECK oct_status oct_report_add_thumbnails(const char *images, oct_report *r);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@ JSON is valid under the schema.
 
     check_report.py html FILE.html...     check_report.py json SCHEMA.json FILE.json...
     check_report.py cli OCTET SOURCE      both, and the terminal text, through the program
+    check_report.py evaluate OCTET SOURCE DATA   what evaluate writes about a real model
 """
 import html.parser
 import json
@@ -178,11 +179,62 @@ def through_the_program(octet, source):
     return errors
 
 
+def evaluated(octet, source, data):
+    octet, data = pathlib.Path(octet).absolute(), pathlib.Path(data).absolute()
+    model, images = data / "models/mobilenet_cifar10.onnx", data / "cifar10"
+    if not model.exists() or not images.exists():
+        print(f"SKIPPED: {model} or {images} is not there")
+        sys.exit(77)
+    errors = []
+    with tempfile.TemporaryDirectory() as d:
+        def run(*args):
+            r = subprocess.run([octet, *args, "-q"], capture_output=True, text=True, cwd=d)
+            assert r.returncode == 0, r.stderr
+        how = [images / "test", "--preset", "cifar10", "--limit", "48", "--layers", "48"]
+        run("calibrate", model, images / "calibration", "--preset", "cifar10", "--limit", "64", "-o", "s.h5")
+        run("build", model, "--stats", "s.h5", "--method", "entropy", "-o", "a.engine")
+        run("build", model, "--stats", "s.h5", "--exclude", "op:Gemm", "-o", "b.engine")
+        run("evaluate", model, "a.engine", "b.engine", model, *how, "-j1", "--json=1.json", "--report", "1.html")
+        run("evaluate", model, "a.engine", "b.engine", model, *how, "-j3", "--json=3.json", "--report", "3.html")
+        run("report", "1.json", "-o", "again.html")
+        for kind in "json", "html":
+            if pathlib.Path(d, f"1.{kind}").read_bytes() != pathlib.Path(d, f"3.{kind}").read_bytes():
+                errors.append(f"1 and 3 threads give different {kind}")
+        if pathlib.Path(d, "1.html").read_bytes() != pathlib.Path(d, "again.html").read_bytes():
+            errors.append("octet report of the JSON is not the page that evaluate wrote")
+        errors += check_json(pathlib.Path(source, "reports/report.schema.json"), pathlib.Path(d, "1.json"))
+        errors += check_html(pathlib.Path(d, "1.html"))[0]
+        report = json.loads(pathlib.Path(d, "1.json").read_text())
+    int8, gemm, same = report["comparisons"]
+    last = int8["values"][-1]
+    if last["name"] != "logits" or abs(last["sqnr_db"] - int8["sqnr_db"]) > 1e-9 or \
+            abs(last["cosine"] - int8["cosine"]) > 1e-12 or last["max_error"] != int8["max_error"]:
+        errors.append(f"the output as a layer {last} is not the output {int8['sqnr_db']}")
+    if not all(v["equal"] for v in same["values"]) or not same["values"]:
+        errors.append("a model differs from itself")
+    if len(int8["values"]) < 30 or len(int8["values"]) + len(int8["values_removed"]) != \
+            len(same["values"]) + len(same["values_removed"]):
+        errors.append("tensors are neither compared nor listed")
+    if not all(5 < v["sqnr_db"] < 60 and 0.8 < v["cosine"] <= 1 for v in int8["values"]):
+        errors.append("a tensor that is not that of the same name?")
+    if not all(("scale" in v) == ("saturation" in v) for v in int8["values"]):
+        errors.append("integers without scale or saturation")
+    off = [n for n in report["sides"][2]["nodes"] if not n["quantized"]]
+    if [n["op"] for n in off] != ["GlobalAveragePool", "Gemm"] or not off[0]["reason"]:
+        errors.append(f"coverage: {off}")
+    shown = [f for f in int8["flips"] if f.get("thumbnail", "").startswith("image/jpeg;base64,/9j/")]
+    if len(shown) != min(len(int8["flips"]), 24) or not shown or shown[0]["label_name"] not in shown[0]["image"]:
+        errors.append("flips without thumbnails or names")
+    return errors
+
+
 def main(kind, *args):
     if kind == "html":
         errors = [f"{f}: {e}" for f in args for e in check_html(f)[0]]
     elif kind == "json":
         errors = [f"{f}: {e}" for f in args[1:] for e in check_json(args[0], f)]
+    elif kind == "evaluate":
+        errors = evaluated(*args)
     else:
         errors = through_the_program(*args)
     print("\n".join(errors) if errors else "OK")
