@@ -70,12 +70,12 @@ typedef struct device_worker {
 
 /* ---- lots -------------------------------------------------------------------------------- */
 
-static void lot_free(oct_ctx *ctx, lot *l, size_t n_inputs)
+static void lot_free(oct_ctx *ctx, const device_run *d, lot *l)
 {
     if (l == NULL)
         return;
-    for (size_t i = 0; l->in != NULL && i < n_inputs; i++)
-        oct_free(ctx, l->in[i].data);
+    for (size_t i = 0; l->in != NULL && i < d->n_inputs; i++)
+        oct_engine_host_free(d->r->engine, ctx, l->in[i].data);
     for (int k = 0; l->name != NULL && k < l->n; k++)
         oct_free(ctx, l->name[k]);
     oct_free(ctx, l->in);
@@ -84,11 +84,11 @@ static void lot_free(oct_ctx *ctx, lot *l, size_t n_inputs)
     oct_free(ctx, l);
 }
 
-static void lots_free(oct_ctx *ctx, lot *l, size_t n_inputs)
+static void lots_free(oct_ctx *ctx, const device_run *d, lot *l)
 {
     while (l != NULL) {
         lot *next = l->next;
-        lot_free(ctx, l, n_inputs);
+        lot_free(ctx, d, l);
         l = next;
     }
 }
@@ -104,9 +104,10 @@ static oct_status lot_inputs(oct_ctx *ctx, const device_run *d, const oct_batch 
         l->in[i].desc = oct_tensor_desc_make(b->input[i].desc.dtype, s, OCT_LAYOUT_ROW);
         if (!oct_tensor_desc_bytes(&l->in[i].desc, &bytes))
             return oct_fail(ctx, OCT_ERR_LIMIT, "a batch of more bytes than fit in memory");
-        l->in[i].data = oct_zalloc(ctx, bytes);
+        l->in[i].data = oct_engine_host_alloc(d->r->engine, ctx, bytes);
         if (l->in[i].data == NULL)
             return OCT_ERR_NOMEM;
+        memset(l->in[i].data, 0, bytes);
     }
     return OCT_OK;
 }
@@ -123,7 +124,7 @@ static oct_status lot_new(oct_ctx *ctx, const device_run *d, const oct_batch *b,
     if (st == OCT_OK)
         st = lot_inputs(ctx, d, b, l);
     if (st != OCT_OK) {
-        lot_free(ctx, l, d->n_inputs);
+        lot_free(ctx, d, l);
         return st;
     }
     *out = l;
@@ -529,9 +530,9 @@ oct_status oct_runner_device_pass(runner *r)
     const int workers = r->opt->workers == 1 ? 1 : N_WORKERS;
     const oct_status st = oct_run_workers(r->ctx, workers, 1, work, &d);
     for (int f = 0; f < OCT_HIST_FOLDS; f++)
-        lot_free(r->ctx, d.filling[f], d.n_inputs);
-    lots_free(r->ctx, d.full, d.n_inputs);
-    lots_free(r->ctx, d.spare, d.n_inputs);
+        lot_free(r->ctx, &d, d.filling[f]);
+    lots_free(r->ctx, &d, d.full);
+    lots_free(r->ctx, &d, d.spare);
     pthread_mutex_destroy(&d.feed);
     return st;
 }

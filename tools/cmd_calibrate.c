@@ -141,7 +141,10 @@ static oct_status with_source(oct_cli *cli, const oct_model *model, oct_calib_op
         st = oct_dataset_args_use(&args, opt->checkpoint,
                                   oct_stats_get_origin(opt->resume)->preprocess);
     args.options.batch = 1;
-    args.options.n_threads = 0; /* workers decode their own image */
+    if (oct_cli_on_gpu(cli, oct_cli_flag(cli, "reference")))
+        args.options.queue = 2 * cli->n_threads; /* all cores decode ahead of the GPU */
+    else
+        args.options.n_threads = 0; /* workers decode their own image */
     if (st == OCT_OK)
         st = oct_dataset_args_open(&args, &source);
     if (st == OCT_OK)
