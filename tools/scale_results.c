@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "tools/cache_cmds.h"
+#include "tools/scale_source.h"
 
 /* ---- computing --------------------------------------------------------------------------- */
 
@@ -225,7 +226,7 @@ static void warn_cell(oct_cli *cli, const oct_scale_results *r, size_t i, int m)
         oct_log(cli->ctx, OCT_LOG_WARN, "tensor '%s': %s is 0; the maximum is used", name,
                 r->label[m]);
     } else if (c->flags & OCT_CALIB_POOR) {
-        oct_log(cli->ctx, OCT_LOG_WARN,
+        oct_log(cli->ctx, OCT_LOG_INFO,
                 "tensor '%s': the expected error of %s is %s times that of minmax", name,
                 r->label[m], oct_fixed_text(c->error / c->minmax_error, 1, ratio));
     }
@@ -243,6 +244,12 @@ void oct_scale_results_warn(oct_cli *cli, const oct_scale_results *r)
                     "tensor '%s': %llu NaN and infinite values were left out",
                     oct_printable(t->name, shown, sizeof shown),
                     (unsigned long long)(t->hist.n_nan + t->hist.n_pos_inf + t->hist.n_neg_inf));
+    }
+    for (int m = 0; m < r->n_methods; m++) {
+        oct_poor_scales poor = {0};
+        for (size_t i = 0; i < r->n_tensors; i++)
+            oct_poor_scales_note(&poor, oct_stats_at(r->stats, i)->name, &cell_of(r, i, m)->result);
+        oct_poor_scales_warn(cli->ctx, &poor, r->label[m]);
     }
 }
 

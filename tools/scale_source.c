@@ -95,10 +95,38 @@ static bool find_amax(void *user, const char *name, float *amax)
     return find_in_ranges(((oct_scale_source *)user)->ranges, name, amax);
 }
 
+void oct_poor_scales_note(oct_poor_scales *p, const char *tensor, const oct_calib_result *r)
+{
+    if (!(r->flags & OCT_CALIB_POOR))
+        return;
+    const double ratio = r->error / r->minmax_error;
+    p->n++;
+    if (ratio > p->ratio) {
+        p->ratio = ratio;
+        p->worst = tensor;
+    }
+}
+
+void oct_poor_scales_warn(oct_ctx *ctx, const oct_poor_scales *p, const char *method)
+{
+    char shown[160], ratio[OCT_NUM_TEXT_BYTES];
+    if (p->n == 0)
+        return;
+    oct_log(
+        ctx, OCT_LOG_WARN,
+        "%s clips %zu tensors so hard that the expected error is more than %d times that of "
+        "minmax, '%s' %s times: accuracy will suffer; --method mse does not, or keep the layers "
+        "that read them in floating point (--exclude)",
+        method, p->n, (int)OCT_CALIB_GUARD, oct_printable(p->worst, shown, sizeof shown),
+        oct_fixed_text(p->ratio, 1, ratio));
+}
+
 static oct_status thresholds_of(oct_scale_source *s, const oct_stats *stats,
                                 const oct_method *method)
 {
     oct_calib_work *w = NULL;
+    oct_poor_scales poor = {0};
+    char text[OCT_METHOD_TEXT_BYTES];
     OCT_TRY(oct_calib_work_new(s->ctx, &w));
     oct_status st = OCT_OK;
     for (size_t i = 0; st == OCT_OK && i < oct_stats_n_tensors(stats); i++) {
@@ -106,8 +134,12 @@ static oct_status thresholds_of(oct_scale_source *s, const oct_stats *stats,
         st = oct_stats_calibrate(s->ctx, stats, i, method, w, &r, NULL);
         if (st == OCT_OK)
             st = oct_ranges_add_amax(s->ranges, oct_stats_at(stats, i)->name, r.amax);
+        if (st == OCT_OK)
+            oct_poor_scales_note(&poor, oct_stats_at(stats, i)->name, &r);
     }
     oct_calib_work_free(s->ctx, w);
+    if (st == OCT_OK)
+        oct_poor_scales_warn(s->ctx, &poor, oct_method_text(method, text));
     return st;
 }
 

@@ -42,6 +42,15 @@ OCT_MUST_CHECK oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_c
 /* Thresholds that some ranges (borrowed) hold. */
 oct_amax_source oct_amax_of_ranges(const oct_ranges *r);
 
+/* Tensors whose result by one method is OCT_CALIB_POOR, and the warning that says what to do. */
+typedef struct oct_poor_scales {
+    size_t n;
+    const char *worst; /* borrowed */
+    double ratio;      /* of the worst: expected error over minmax's */
+} oct_poor_scales;
+void oct_poor_scales_note(oct_poor_scales *p, const char *tensor, const oct_calib_result *r);
+void oct_poor_scales_warn(oct_ctx *ctx, const oct_poor_scales *p, const char *method);
+
 typedef struct oct_scheme_args {
     oct_ctx *ctx;
     oct_scheme scheme; /* borrows from here and from the command line */
