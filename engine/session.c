@@ -265,6 +265,11 @@ struct oct_backend *oct_engine_backend(const oct_engine *e)
     return e->be;
 }
 
+bool oct_engine_uses_tf32(const oct_engine *e)
+{
+    return e->tf32;
+}
+
 void *oct_engine_host_alloc(oct_engine *e, oct_ctx *ctx, size_t bytes)
 {
     return e->be->vt->host_alloc ? e->be->vt->host_alloc(e->be, ctx, bytes) : oct_alloc(ctx, bytes);

@@ -68,6 +68,7 @@ void oct_engine_free(oct_engine *e, oct_ctx *ctx); /* NULL is allowed; after its
 
 /* The backend it runs on; lives as long as the engine. */
 struct oct_backend *oct_engine_backend(const oct_engine *e);
+bool oct_engine_uses_tf32(const oct_engine *e);
 
 typedef struct oct_io {
     const char *name;

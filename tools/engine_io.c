@@ -56,10 +56,17 @@ oct_status oct_engine_io_init(oct_engine_io *io, oct_cli *cli, const char *path,
     return io->input ? OCT_OK : OCT_ERR_NOMEM;
 }
 
+void oct_engine_io_clear(oct_engine_io *io, oct_cli *cli)
+{
+    for (size_t i = 0; io->input && i < io->n_in; i++) {
+        oct_array_deinit(cli->ctx, &io->input[i]);
+        io->input[i] = (oct_array){0};
+    }
+}
+
 void oct_engine_io_deinit(oct_engine_io *io, oct_cli *cli)
 {
-    for (size_t i = 0; io->input && i < io->n_in; i++)
-        oct_array_deinit(cli->ctx, &io->input[i]);
+    oct_engine_io_clear(io, cli);
     oct_free(cli->ctx, io->input);
     oct_engine_free(io->engine, cli->ctx);
     oct_any_model_close(&io->model);

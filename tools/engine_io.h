@@ -30,6 +30,8 @@ typedef struct oct_engine_io {
 OCT_MUST_CHECK oct_status oct_engine_io_init(oct_engine_io *io, oct_cli *cli, const char *path,
                                              int threads);
 void oct_engine_io_deinit(oct_engine_io *io, oct_cli *cli);
+/* Inputs have no values again. */
+void oct_engine_io_clear(oct_engine_io *io, oct_cli *cli);
 
 /* Sets the next input, or the one named in "NAME=VALUE": VALUE is a .npy file or "random:SEED". */
 OCT_MUST_CHECK oct_status oct_engine_io_set(oct_engine_io *io, oct_cli *cli, const char *text);
