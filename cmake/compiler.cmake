@@ -5,6 +5,7 @@ include(CheckCCompilerFlag)
 find_program(OCT_CCACHE ccache)
 if(OCT_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
     set(CMAKE_C_COMPILER_LAUNCHER ${OCT_CCACHE})
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${OCT_CCACHE})
 endif()
 
 # Off: messages are cut on purpose, and gcc's guess at "maybe uninitialized" changes with every
