@@ -15,8 +15,11 @@ static int at_least_one(double v)
 static void resize_short(const oct_preprocess *p, int w, int h, oct_geometry *g)
 {
     const double size = p->resize_short;
-    g->resized_width = w <= h ? p->resize_short : at_least_one(size * w / h);
-    g->resized_height = w <= h ? at_least_one(size * h / w) : p->resize_short;
+    double side = w <= h ? size * h / w : size * w / h;
+    if (p->crop_rounding == OCT_CROP_ROUND)
+        side = rint(side);
+    g->resized_width = w <= h ? p->resize_short : at_least_one(side);
+    g->resized_height = w <= h ? at_least_one(side) : p->resize_short;
 }
 
 /* Ultralytics' LetterBox: round(w * r) half to even; the border before the picture is
@@ -53,7 +56,7 @@ static void crop_axis(oct_crop_rounding rounding, int have, int want, int *from,
         return;
     }
     const int spare = have - want;
-    *from = rounding == OCT_CROP_FLOOR ? spare / 2 : (int)rint(spare / 2.0);
+    *from = rounding == OCT_CROP_HALF_EVEN ? (int)rint(spare / 2.0) : spare / 2;
     *count = want;
     *dst = 0;
 }

@@ -10,7 +10,7 @@ const char *const oct_resample_names[] = {
 #undef X
 };
 const char *const oct_color_names[] = {"RGB", "BGR", "GRAY"};
-const char *const oct_crop_rounding_names[] = {"half-even", "floor"};
+const char *const oct_crop_rounding_names[] = {"half-even", "floor", "round-floor"};
 const char *const oct_gray_names[] = {"replicate", "refuse"};
 const char *const oct_alpha_names[] = {"drop", "black", "white"};
 const char *const oct_decoder_names[] = {"pillow", "opencv"};
