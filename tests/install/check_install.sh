@@ -37,3 +37,19 @@ flags=$(PKG_CONFIG_PATH=$pc pkg-config --define-variable=prefix="$prefix" --cfla
     -Wl,-rpath,"$(dirname "$lib")"
 "$scratch/by_pkgconfig"
 "$prefix/bin/octet" --version
+for command in $("$prefix/bin/octet" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]\+\) .*/\1/p'); do
+    grep -q "man1/octet-$command.1$" "$scratch/files" || { echo "no man page: $command"; exit 1; }
+done
+
+# The Debian package holds the same files and its program runs from where it is unpacked.
+if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
+    (cd "$build" && cpack -G DEB -B "$scratch/deb" >"$scratch/cpack.log" 2>&1) ||
+        { cat "$scratch/cpack.log"; exit 1; }
+    dpkg-deb -x "$scratch"/deb/*.deb "$scratch/unpacked"
+    (cd "$scratch/unpacked" && find . -path '*/bin/*' -o -path '*/man1/*' -o -path '*/include/*' -type f) |
+        grep -c . | { read -r n; [ "$n" -gt 20 ] || { echo "the package has $n files"; exit 1; }; }
+    dpkg-deb -f "$scratch"/deb/*.deb Depends | grep -q libhdf5 || { echo "no dependencies"; exit 1; }
+    "$(find "$scratch/unpacked" -path '*/bin/octet')" --version
+else
+    echo "no dpkg-deb: the Debian package is not tested"
+fi
