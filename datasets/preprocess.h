@@ -42,7 +42,7 @@ typedef enum oct_color_order {
 typedef enum oct_crop_rounding {
     OCT_CROP_HALF_EVEN, /* torchvision: round((resized - crop) / 2), half to even */
     OCT_CROP_FLOOR,     /* Caffe: (resized - crop) / 2 rounded down */
-    OCT_CROP_ROUND,     /* many scripts: the long side rounded to the nearest instead of down, the crop
+    OCT_CROP_ROUND, /* many scripts: the long side rounded to the nearest instead of down, the crop
                          * as OCT_CROP_FLOOR */
     OCT_CROP_COUNT,
 } oct_crop_rounding;

@@ -76,6 +76,7 @@ typedef enum oct_auto_part_id {
     OCT_AUTO_HELD_IN,   /* calibrate before the choice */
     OCT_AUTO_HELD_BACK, /* choose, then calibrate too */
     OCT_AUTO_TEST,      /* judge only */
+    OCT_AUTO_LAYERS,    /* some of those that judge: compared tensor by tensor */
     OCT_AUTO_PART_COUNT,
 } oct_auto_part_id;
 

@@ -13,9 +13,10 @@
 
 #define MAX_CALIBRATION 1024 /* without --limit */
 #define MAX_HELD_BACK 64
+#define MAX_LAYERS 32     /* pictures compared tensor by tensor */
 #define HELD_BACK_SHARE 8 /* one picture in so many */
 
-static const char *const part_name[OCT_AUTO_PART_COUNT] = {"calibrate", "choose", "test"};
+static const char *const part_name[OCT_AUTO_PART_COUNT] = {"calibrate", "choose", "test", NULL};
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
@@ -33,16 +34,21 @@ static oct_status init_args(oct_auto *a, bool test, oct_dataset_args *args)
     return st;
 }
 
+static bool judges(oct_auto_part_id id)
+{
+    return id == OCT_AUTO_TEST || id == OCT_AUTO_LAYERS;
+}
+
 oct_status oct_auto_open_part(oct_auto *a, oct_auto_part_id id, oct_dataset_args *args,
                               oct_batch_source **out)
 {
     const oct_auto_part *p = &a->part[id];
     const int64_t n_calib = a->part[OCT_AUTO_HELD_IN].n + a->part[OCT_AUTO_HELD_BACK].n;
     *out = NULL;
-    OCT_TRY(init_args(a, id == OCT_AUTO_TEST, args));
+    OCT_TRY(init_args(a, judges(id), args));
     args->options.order = p->order;
     args->options.n_order = p->n;
-    if (id != OCT_AUTO_TEST && p->n > 0 && args->options.skip_bad) /* the share is of both parts */
+    if (!judges(id) && p->n > 0 && args->options.skip_bad) /* the share is of both parts */
         args->options.max_skip_percent =
             fmin(100, args->options.max_skip_percent * (double)n_calib / (double)p->n);
     return oct_dataset_args_open(args, out);
@@ -226,6 +232,20 @@ static oct_status make_part(oct_auto *a, oct_auto_part_id id, const oct_listing 
     return OCT_OK;
 }
 
+/* Evenly spaced ones of those that judge. */
+static oct_status make_layers_part(oct_auto *a)
+{
+    const oct_auto_part *test = &a->part[OCT_AUTO_TEST];
+    oct_auto_part *p = &a->part[OCT_AUTO_LAYERS];
+    p->n = test->n < MAX_LAYERS ? test->n : MAX_LAYERS;
+    p->order = oct_alloc_array(a->ctx, (size_t)p->n + 1, sizeof *p->order);
+    if (p->order == NULL)
+        return OCT_ERR_NOMEM;
+    for (int64_t i = 0; i < p->n; i++)
+        p->order[i] = test->order[i * test->n / p->n];
+    return OCT_OK;
+}
+
 static oct_status make_parts(oct_auto *a, const oct_listing *calib, const oct_listing *test)
 {
     size_t n_held = 0;
@@ -240,6 +260,8 @@ static oct_status make_parts(oct_auto *a, const oct_listing *calib, const oct_li
         st = make_part(a, OCT_AUTO_HELD_BACK, calib, held, true);
     if (st == OCT_OK)
         st = make_part(a, OCT_AUTO_TEST, test, NULL, false);
+    if (st == OCT_OK)
+        st = make_layers_part(a);
     a->chooses_on_all = n_held == 0;
     oct_free(a->ctx, held);
     if (st == OCT_OK && (a->part[OCT_AUTO_HELD_IN].n == 0 || a->part[OCT_AUTO_TEST].n == 0))

@@ -14,7 +14,6 @@
 #include "tools/auto.h"
 #include "tools/evaluate_result.h"
 #include "tools/scale_report.h"
-#include "tools/scale_source.h"
 
 typedef struct judging {
     oct_auto *a;
@@ -182,38 +181,6 @@ static oct_status fill_methods(judging *j)
     return st;
 }
 
-/* Nodes of the INT8 side: which are quantized and why others are not. */
-static oct_status fill_coverage(judging *j, const oct_stats *s, oct_report_side *side)
-{
-    oct_auto *a = j->a;
-    oct_scale_source scales;
-    oct_scheme_args scheme;
-    oct_quant_report q = {0};
-    oct_model *quantized = NULL;
-    oct_status st = oct_scale_source_from_stats(&scales, a->ctx, s, &a->chosen,
-                                                oct_auto_hash(a, OCT_AUTO_STATISTICS));
-    const oct_status read = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
-    st = st == OCT_OK ? read : st;
-    if (st == OCT_OK)
-        st = oct_quantize_model(a->ctx, a->model, &scales.amax, &scheme.scheme, &q, &quantized);
-    side->nodes = oct_report_array(j->r, OCT_REPORT_NODE, q.n_lines);
-    if (side->nodes == NULL)
-        st = OCT_ERR_NOMEM;
-    for (uint32_t i = 0; st == OCT_OK && i < q.n_lines; i++) {
-        oct_report_node *n = &side->nodes[side->n_nodes++];
-        n->node = oct_report_text(j->r, q.line[i].node);
-        n->op = oct_report_text(j->r, q.line[i].op);
-        n->reason = oct_report_text(j->r, q.line[i].reason);
-        n->quantized = q.line[i].reason[0] == '\0';
-        st = n->node && n->op && n->reason ? OCT_OK : OCT_ERR_NOMEM;
-    }
-    oct_model_free(quantized);
-    oct_quant_report_deinit(&q);
-    oct_scheme_args_deinit(&scheme);
-    oct_scale_source_deinit(&scales);
-    return st;
-}
-
 static int chosen_index(const oct_scale_results *results, const oct_method *m)
 {
     char text[OCT_METHOD_TEXT_BYTES];
@@ -242,11 +209,24 @@ static oct_status fill_calibration(judging *j)
         st = oct_scale_results_report(a->cli, &results, chosen_index(&results, &a->chosen), j->r);
     if (st == OCT_OK)
         st = fill_methods(j);
-    if (st == OCT_OK)
-        st = fill_coverage(j, s, &j->r->sides[1]);
     oct_scale_results_deinit(a->cli, &results);
     oct_stats_free(s);
     oct_free(a->ctx, path);
+    return st;
+}
+
+/* Both engines tensor by tensor, and what of the INT8 one computes with integers. */
+static oct_status fill_layers(judging *j)
+{
+    oct_dataset_args args;
+    oct_batch_source *source = NULL;
+    oct_status st = oct_auto_open_part(j->a, OCT_AUTO_LAYERS, &args, &source);
+    if (st == OCT_OK)
+        st = oct_report_add_layers(j->a->cli, &j->model[0], &j->model[1], j->a->backend, source, 0,
+                                   j->r);
+    if (source != NULL)
+        source->vt->close(source);
+    oct_dataset_args_deinit(&args);
     return st;
 }
 
@@ -258,6 +238,8 @@ static oct_status fill(judging *j, const oct_evaluation_view *view)
     r->command = "auto";
     r->title = oct_report_text(r, oct_path_name(a->model_path));
     OCT_TRY(oct_evaluation_report(view, r));
+    OCT_TRY(fill_layers(j));
+    OCT_TRY(oct_report_add_thumbnails(a->test_path, r));
     OCT_TRY(oct_auto_read_bench(a, r, latency));
     for (int k = 0; k < 2; k++)
         r->sides[k].latency = latency[k];

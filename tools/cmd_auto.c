@@ -52,17 +52,6 @@ static const oct_auto_stage stages[] = {
 
 /* ---- what to work on --------------------------------------------------------------------- */
 
-static oct_status choose_backend(oct_auto *a)
-{
-    oct_cli *cli = a->cli;
-    if (strncmp(cli->device, "cuda", 4) == 0)
-        return oct_fail(cli->ctx, OCT_ERR_UNSUPPORTED,
-                        "--device %s: calibration runs on the CPU only; use --device cpu",
-                        cli->device);
-    a->backend = oct_cli_flag(cli, "reference") ? "ref" : "cpu";
-    return OCT_OK;
-}
-
 static oct_status hash_boxes(oct_auto *a)
 {
     const char *labels = oct_cli_str(a->cli, "labels");
@@ -79,7 +68,7 @@ static oct_status prepare(oct_auto *a)
 {
     oct_cli *cli = a->cli;
     oct_dataset_args args;
-    OCT_TRY(choose_backend(a));
+    a->backend = oct_cli_backend(cli, oct_cli_flag(cli, "reference"));
     OCT_TRY(oct_cache_trt_version(cli, &a->trt_version, NULL));
     OCT_TRY(oct_model_load(a->ctx, a->model_path, NULL, &a->model));
     OCT_TRY(oct_model_input_specs(a->ctx, a->model, a->input, &a->n_inputs));
