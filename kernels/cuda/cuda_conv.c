@@ -12,7 +12,7 @@ enum { MAX_TILES = 20, ROWS_PER_OP = MAX_TILES + 1 };
 
 typedef struct conv_launch {
     const oct_mma_tile *tile;
-    int32_t tiles_m, tiles_n, tiles, k_steps, grid;
+    int32_t tiles_m, tiles_n, tiles, k_steps, grid, columns;
     size_t shared;
 } conv_launch;
 
@@ -50,19 +50,29 @@ static void size_launch(const oct_conv_plan *p, const oct_mma_tile *t, conv_laun
     l->tiles_n = ceil_div(a->n, t->bn);
     l->tiles = l->tiles_m * l->tiles_n * a->groups;
     l->k_steps = ceil_div(p->k_bytes, t->bk);
-    l->shared = (size_t)t->stage_bytes +
-                (a->fast && a->res_type != OCT_DT_NONE ? 2 * staged : staged);
+    l->columns = 1;
+    l->shared =
+        (size_t)t->stage_bytes + (a->fast && a->res_type != OCT_DT_NONE ? 2 * staged : staged);
+    if (t->load != OCT_MMA_LOAD_STEM)
+        return;
+    const int64_t width = a->per_row.d, rows = a->m / width;
+    l->columns = l->tiles_n;
+    l->tiles_n = ceil_div(width, t->bm); /* runs of pixels in a row */
+    l->tiles_m = (int32_t)(a->per_image.d / a->per_row.d);
+    l->tiles = (int32_t)(rows * l->tiles_n);
+    l->shared = staged + 64 * (size_t)(a->k_row + 16) + (size_t)a->k_row * 2 +
+                2 * (size_t)a->kernel_h * (size_t)a->stem_pitch;
 }
 
 static bool tile_fits(const oct_cuda *be, const oct_conv_plan *p, const oct_mma_tile *t)
 {
-    const oct_mma_load need = p->folded              ? OCT_MMA_LOAD_ANY
+    const oct_mma_load need = p->stem                ? OCT_MMA_LOAD_STEM
+                              : p->folded            ? OCT_MMA_LOAD_ANY
                               : p->x_alignment == 16 ? OCT_MMA_LOAD_16
                                                      : OCT_MMA_LOAD_4;
     const int64_t tiles = (int64_t)ceil_div(p->args.m, t->bm) * ceil_div(p->args.n, t->bn);
     conv_launch l;
-    if (t->load != need || (t->warpgroup && be->cc != 90) ||
-        tiles * p->args.groups > INT32_MAX / 2)
+    if (t->load != need || (t->warpgroup && be->cc != 90) || tiles * p->args.groups > INT32_MAX / 2)
         return false;
     if ((t->bm > 64 && t->bm >= 2 * p->args.m) || (t->bn > 64 && t->bn >= 2 * p->args.n))
         return false;
@@ -164,14 +174,14 @@ static oct_status set_up_launch(const oct_cuda *be, oct_ctx *ctx, const oct_conv
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                 (int)be->smem_per_block),
                            t->name));
-    OCT_TRY(oct_cuda_check(ctx,
-                           cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, t->function,
-                                                                         t->threads, l->shared),
-                           t->name));
+    OCT_TRY(oct_cuda_check(
+        ctx,
+        cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, t->function, t->threads, l->shared),
+        t->name));
     if (blocks < 1)
         return oct_fail(ctx, OCT_ERR_DEVICE, "%s: %zu bytes of shared memory do not fit", t->name,
                         l->shared);
-    const int64_t all = (int64_t)be->n_sm * blocks;
+    const int64_t all = ((int64_t)be->n_sm * blocks + l->columns - 1) / l->columns;
     l->grid = l->tiles < all ? l->tiles : (int32_t)all;
     return OCT_OK;
 }
@@ -211,7 +221,8 @@ static oct_status run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args 
     a.y2 = a.y2_type == OCT_DT_NONE ? NULL : r->out[1];
     a.res = op->residual < 0 ? NULL : r->in[op->residual];
     const int32_t group = a.groups > 1 ? a.n * (int32_t)oct_dtype_bytes(a.y_type) : 0;
-    a.x_vec = alignment(a.x, a.x_image | a.x_row | a.x_pixel | (a.groups > 1 ? a.x_group : 0));
+    const int32_t within = op->main.tile->load == OCT_MMA_LOAD_STEM ? 0 : a.x_pixel | a.tap_bytes;
+    a.x_vec = alignment(a.x, a.x_image | a.x_row | within);
     a.y_vec = alignment(a.y, a.y_pixel | group);
     a.res_vec = alignment(a.res, a.res_pixel | group);
     const bool aligned = op->main.tile->load != OCT_MMA_LOAD_16 || a.x_vec == 16;
@@ -220,11 +231,16 @@ static oct_status run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args 
     a.tiles_n = l->tiles_n;
     a.tiles = l->tiles;
     a.k_steps = l->k_steps;
+    a.per_tile_row = oct_cuda_div_make(l->tiles_n);
+    const bool stem = l->tile->load == OCT_MMA_LOAD_STEM;
+    a.per_group = oct_cuda_div_make(stem ? l->tiles_m : (int64_t)l->tiles_m * l->tiles_n);
+    if (stem && a.in_w * a.tap_bytes % 16 != 0)
+        a.x_vec = 1;
 
     cudaLaunchAttribute early = {.id = cudaLaunchAttributeProgrammaticStreamSerialization};
     early.val.programmaticStreamSerializationAllowed = 1;
     const cudaLaunchConfig_t config = {
-        .gridDim = {(unsigned)l->grid, 1, 1},
+        .gridDim = {(unsigned)l->grid, (unsigned)l->columns, 1},
         .blockDim = {(unsigned)l->tile->threads, 1, 1},
         .dynamicSmemBytes = l->shared,
         .stream = r->stream ? r->stream->s : 0,
@@ -278,7 +294,10 @@ static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, cons
     return OCT_OK;
 }
 
-#define ROW(op) {op, query, prepare}
+#define ROW(op)            \
+    {                      \
+        op, query, prepare \
+    }
 #define ROWS_7(op) ROW(op), ROW(op), ROW(op), ROW(op), ROW(op), ROW(op), ROW(op)
 #define ROWS_21(op) ROWS_7(op), ROWS_7(op), ROWS_7(op)
 

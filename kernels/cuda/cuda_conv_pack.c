@@ -35,15 +35,21 @@ static float load_real(const oct_operand *o, int64_t i)
 
 size_t oct_conv_weight_bytes(const oct_conv_plan *p)
 {
-    return (size_t)p->args.groups * (size_t)p->args.w_group;
+    return (size_t)p->args.groups * (size_t)p->args.w_group +
+           (size_t)OCT_MMA_ROW_SLACK * (size_t)p->args.k_row;
 }
 
 uint64_t oct_conv_weight_format(const oct_conv_plan *p)
 {
-    const uint64_t parts[] = {(uint64_t)p->type,         (uint64_t)p->folded,
-                              (uint64_t)p->parts,        (uint64_t)p->channels,
-                              (uint64_t)p->taps,         (uint64_t)p->n_step,
-                              (uint64_t)p->c_step,       (uint64_t)p->args.n,
+    const uint64_t parts[] = {(uint64_t)p->type,
+                              (uint64_t)p->folded | (uint64_t)p->stem << 1 |
+                                  (uint64_t)p->args.kernel_w << 2,
+                              (uint64_t)p->parts,
+                              (uint64_t)p->channels,
+                              (uint64_t)p->taps,
+                              (uint64_t)p->n_step,
+                              (uint64_t)p->c_step,
+                              (uint64_t)p->args.n,
                               (uint64_t)p->args.groups};
     uint64_t h = 0x6d6d615f7061636bu; /* "mma_pack" */
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -68,7 +74,10 @@ static void put_weight(const oct_op_desc *d, const oct_conv_plan *p, int64_t n, 
 {
     const oct_mma_args *a = &p->args;
     const int64_t tap_bytes = p->folded ? a->tap_bytes : a->tap_padded;
-    uint8_t *to = row + tap * tap_bytes + c * p->elem;
+    const int64_t at =
+        p->stem ? tap / a->kernel_w * a->stem_quads * 4 + tap % a->kernel_w * a->tap_bytes
+                : tap * tap_bytes;
+    uint8_t *to = row + at + c * p->elem;
     if (p->type == OCT_MMA_F16) {
         const uint16_t h = oct_f16_from_f32(load_real(&d->in[1], from));
         memcpy(to, &h, sizeof h);
@@ -102,8 +111,8 @@ void oct_conv_pack_weights(const oct_op_desc *d, const oct_conv_plan *p, void *p
 
 typedef struct tables {
     uint8_t *host;
-    size_t pad, mb[2], start, places, bytes; /* offsets */
-    size_t entries;                          /* per channel */
+    size_t mb[2], start, places, bytes; /* offsets */
+    size_t entries;                     /* per channel */
 } tables;
 
 static size_t take(tables *t, size_t bytes)
@@ -117,19 +126,12 @@ static void lay_out(tables *t, const oct_op_desc *d, const oct_conv_plan *p)
 {
     const oct_mma_args *a = &p->args;
     t->entries = (size_t)a->groups * (size_t)a->n_even + OCT_MMA_SLACK;
-    t->pad = take(t, 16);
     for (int o = 0; o < d->n_out; o++)
         t->mb[o] = take(t, 2 * t->entries * sizeof(float));
     if (is_integer(p))
         t->start = take(t, t->entries * sizeof(int32_t));
     if (p->folded)
         t->places = take(t, (size_t)(a->k_row / p->elem) * sizeof(oct_mma_place));
-}
-
-static void fill_pad(const oct_op_desc *d, const oct_conv_plan *p, uint8_t *pad)
-{
-    if (is_integer(p))
-        memset(pad, (uint8_t)d->in[0].quant.q[0].zero_point, 16);
 }
 
 /* Per-channel factors of output `o`; `values` has room for three rows of channels. */
@@ -219,7 +221,6 @@ oct_status oct_conv_tables_make(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d
     float *values = oct_alloc(ctx, 3 * channels * sizeof *values);
     oct_status st = t.host && values ? OCT_OK : OCT_ERR_NOMEM;
     if (st == OCT_OK) {
-        fill_pad(d, p, t.host + t.pad);
         for (int o = 0; o < d->n_out; o++)
             fill_factors(d, p, o, values, (float *)(t.host + t.mb[o]));
         if (is_integer(p))
@@ -233,7 +234,6 @@ oct_status oct_conv_tables_make(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d
     if (st != OCT_OK)
         return st;
     const uint8_t *base = out->device;
-    a->pad = base + t.pad;
     a->mb = (const float *)(base + t.mb[0]);
     a->mb2 = (const float *)(base + t.mb[1]);
     a->start = (const int32_t *)(base + t.start);

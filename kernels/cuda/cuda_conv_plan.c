@@ -6,6 +6,8 @@
 #include "kernels/window.h"
 
 #define PIECE 16
+#define STEM_PIXELS 128
+#define STEM_K_ALIGN 32
 #define MAX_EXTENT (((int64_t)1 << 31) - ((int64_t)1 << 26)) /* bytes that an offset may reach */
 #define MAX_PIXELS (((int64_t)1 << 31) - 1024)
 #define MAX_COORD 32000 /* places of the gather table are 16 bits */
@@ -47,8 +49,7 @@ static bool is_integer(const oct_conv_plan *p)
 
 static bool element_fits(const oct_operand *o)
 {
-    return oct_cuda_is_real(o->desc.dtype) ||
-           (oct_cuda_is_8bit(o->desc.dtype) && o->quant.n == 1);
+    return oct_cuda_is_real(o->desc.dtype) || (oct_cuda_is_8bit(o->desc.dtype) && o->quant.n == 1);
 }
 
 static bool outputs_fit(const oct_op_desc *d, const oct_conv_plan *p, char *reason)
@@ -56,8 +57,7 @@ static bool outputs_fit(const oct_op_desc *d, const oct_conv_plan *p, char *reas
     if (d->n_out > 2)
         return oct_cuda_no(reason, "more than two outputs");
     for (int i = 0; i < d->n_out; i++)
-        if (!element_fits(&d->out[i]) &&
-            !(is_integer(p) && d->out[i].desc.dtype == OCT_DT_S32))
+        if (!element_fits(&d->out[i]) && !(is_integer(p) && d->out[i].desc.dtype == OCT_DT_S32))
             return oct_cuda_no(reason, "type of the output");
     const int r = d->epilogue.residual;
     if (r < 0)
@@ -180,6 +180,20 @@ static bool set_window(oct_mma_args *a, const oct_window *w3)
     return true;
 }
 
+/* A 1x1 window that takes every pixel. */
+static void set_linear(oct_mma_args *a, const oct_tensor_desc *x, const oct_window *w3, int elem)
+{
+    int64_t pixel;
+    for (int k = 1; k < 3; k++)
+        if (w3->kernel[k] != 1 || w3->in[k] != w3->out[k] || w3->pad_lo[k] != 0 ||
+            (w3->stride[k] != 1 && w3->out[k] != 1))
+            return;
+    if (!even_pixels(x, &pixel))
+        return;
+    a->linear = 1;
+    a->x_pixel = (int32_t)(pixel * elem);
+}
+
 static bool plan_conv(oct_ctx *ctx, const oct_op_desc *d, oct_conv_plan *p, char *reason)
 {
     const oct_attr_window *at = d->attr;
@@ -202,7 +216,8 @@ static bool plan_conv(oct_ctx *ctx, const oct_op_desc *d, oct_conv_plan *p, char
     const int64_t m = x->shape.dim[0] * w3.out[1] * w3.out[2];
     const int64_t extent = x->shape.dim[0] * step[0] + w3.in[1] * step[1] + w3.in[2] * step[2];
     if (!set_window(a, &w3) || m > MAX_PIXELS || extent * p->elem > MAX_EXTENT ||
-        p->taps * p->channels * p->elem * OCT_CONV_MAX_PARTS > MAX_EXTENT / align_up(n, 2))
+        p->taps * (p->channels * p->elem + PIECE) * OCT_CONV_MAX_PARTS * group >
+            MAX_EXTENT / align_up(n + 256, 2))
         return oct_cuda_no(reason, "too large");
     a->m = (int32_t)m;
     a->n = (int32_t)n;
@@ -213,6 +228,7 @@ static bool plan_conv(oct_ctx *ctx, const oct_op_desc *d, oct_conv_plan *p, char
     a->x_group = (int32_t)(p->channels * p->elem);
     p->n_step = p->channels * p->taps;
     p->c_step = p->taps;
+    set_linear(a, x, &w3, p->elem);
     return set_other_operands(d, a, false, reason);
 }
 
@@ -234,7 +250,7 @@ static bool plan_product(const oct_op_desc *d, oct_conv_plan *p, char *reason)
     if (!is_integer(p) && p->alpha != 1.0f)
         return oct_cuda_no(reason, "alpha");
     if (m > MAX_PIXELS || m * k * p->elem > MAX_EXTENT ||
-        k * p->elem * OCT_CONV_MAX_PARTS > MAX_EXTENT / align_up(n + 1, 2))
+        k * p->elem * OCT_CONV_MAX_PARTS > MAX_EXTENT / align_up(n + 256, 2))
         return oct_cuda_no(reason, "too large");
     p->channels = k;
     p->taps = 1;
@@ -248,7 +264,8 @@ static bool plan_product(const oct_op_desc *d, oct_conv_plan *p, char *reason)
     a->m = (int32_t)m;
     a->n = (int32_t)n;
     a->groups = 1;
-    a->x_image = (int32_t)(k * p->elem);
+    a->x_image = a->x_pixel = (int32_t)(k * p->elem);
+    a->linear = 1;
     return set_other_operands(d, a, true, reason);
 }
 
@@ -269,6 +286,21 @@ static int count_parts(const oct_op_desc *d)
     return parts;
 }
 
+/* First layers whose pixels lie densely (cuda_stem.cuh). */
+static void set_stem(oct_conv_plan *p)
+{
+    oct_mma_args *a = &p->args;
+    const int64_t row = (int64_t)a->kernel_w * a->tap_bytes;
+    const int64_t seen = ((int64_t)(STEM_PIXELS - 1) * a->stride_w + a->kernel_w) * a->tap_bytes;
+    p->stem = p->folded && a->groups == 1 && p->parts == 1 && a->dil_w == 1 &&
+              a->x_pixel == a->tap_bytes && row <= 128 && a->kernel_h <= 16 && seen <= 4096;
+    if (!p->stem)
+        return;
+    a->stem_quads = (int32_t)((row + 3) / 4);
+    a->stem_pitch = (int32_t)align_up(seen + 15 + 8, PIECE);
+    p->k_bytes = (int64_t)a->kernel_h * a->stem_quads * 4;
+}
+
 static void set_k(const oct_op_desc *d, oct_conv_plan *p)
 {
     oct_mma_args *a = &p->args;
@@ -279,11 +311,13 @@ static void set_k(const oct_op_desc *d, oct_conv_plan *p)
     a->tap_padded = (int32_t)align_up(tap, PIECE);
     a->taps = (int32_t)p->taps * p->parts;
     p->k_bytes = p->folded ? tap * a->taps : (int64_t)a->tap_padded * a->taps;
-    a->k_row = (int32_t)align_up(p->k_bytes, OCT_MMA_K_ALIGN);
+    set_stem(p);
+    a->k_row = (int32_t)align_up(p->k_bytes, p->stem ? STEM_K_ALIGN : OCT_MMA_K_ALIGN);
     a->w_group = a->n * a->k_row;
     a->n_even = (int32_t)align_up(a->n, 2);
-    p->x_alignment =
-        alignment_of((int64_t)a->x_image | a->x_row | a->x_pixel | (a->groups > 1 ? a->x_group : 0));
+    if (is_integer(p))
+        a->pad_word = 0x01010101u * (uint8_t)d->in[0].quant.q[0].zero_point;
+    p->x_alignment = alignment_of(tap | a->x_image | a->x_row | a->x_pixel);
 }
 
 static void set_real_requant(const oct_op_desc *d, oct_mma_args *a, int o)

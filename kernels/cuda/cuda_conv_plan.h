@@ -21,6 +21,7 @@ typedef struct oct_conv_plan {
     int64_t k_bytes; /* of a row of weights, before alignment */
     int parts;
     bool folded;     /* channels too few for whole pieces: k runs through (tap, channel) densely */
+    bool stem;       /* folded, and fit for cuda_stem.cuh: k is (kernel row, quad of bytes) */
     int x_alignment; /* that strides allow */
     /* Weight of (group and output channel, input channel, tap): n * n_step + c * c_step + tap */
     int64_t n_step, c_step;

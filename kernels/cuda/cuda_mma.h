@@ -24,12 +24,19 @@ extern "C" {
 #define OCT_MMA_K_ALIGN 128
 /* Tables indexed by channel are this many entries longer than the channels. */
 #define OCT_MMA_SLACK 256
+/* Packed weights have this many rows more: tiles read them whole. */
+#define OCT_MMA_ROW_SLACK 255
 
 typedef enum oct_mma_type { OCT_MMA_S8, OCT_MMA_U8, OCT_MMA_F16, OCT_MMA_TF32 } oct_mma_type;
 
 /* Widest access to x that a tile uses: 16-byte copies; 8 or 4 bytes (args.x_vec); single elements
- * through the gather table. */
-typedef enum oct_mma_load { OCT_MMA_LOAD_16, OCT_MMA_LOAD_4, OCT_MMA_LOAD_ANY } oct_mma_load;
+ * through the gather table; whole image rows (cuda_stem.cuh). */
+typedef enum oct_mma_load {
+    OCT_MMA_LOAD_16,
+    OCT_MMA_LOAD_4,
+    OCT_MMA_LOAD_ANY,
+    OCT_MMA_LOAD_STEM,
+} oct_mma_load;
 
 /* One place of the gather table: byte offset from the window's corner and the tap's position. */
 typedef struct oct_mma_place {
@@ -40,7 +47,6 @@ typedef struct oct_mma_place {
 /* Sizes, offsets and strides of memory are in bytes. */
 typedef struct oct_mma_args {
     const uint8_t *x, *w;
-    const uint8_t *pad; /* 16 bytes of what padding holds: the zero point of x */
     uint8_t *y, *y2;
     const uint8_t *res;
     const float *mb, *mb2; /* m[c], b[c] in pairs, for each output */
@@ -56,7 +62,11 @@ typedef struct oct_mma_args {
     int32_t x_image, x_row, x_pixel, x_group;
     int32_t y_pixel, y2_pixel, res_pixel;
     int32_t x_vec, y_vec, res_vec; /* bytes of one access */
-    oct_cuda_div per_image, per_row;
+    int32_t linear;    /* pixels lie evenly at x_pixel and are all that a row of k needs */
+    uint32_t pad_word; /* what padding holds, the zero point of x in each byte */
+    oct_cuda_div per_image, per_row, per_group, per_tile_row;
+
+    int32_t stem_pitch, stem_quads; /* stem: copied bytes of an image row; quads of a kernel row */
 
     /* fast: output 0 alone, of the type's own output, bounds only */
     int32_t fast, int_as_float;

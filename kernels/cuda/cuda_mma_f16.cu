@@ -2,7 +2,7 @@
  *
  * f16 by f16, summed in f32.
  */
-#include "kernels/cuda/cuda_mma_kernel.cuh"
+#include "kernels/cuda/cuda_stem.cuh"
 
 typedef oct_mma_shape<oct_op_f16, 128, 128, 64, 64, 64, 4, 2> t0;
 typedef oct_mma_shape<oct_op_f16, 128, 64, 64, 32, 64, 4, 3> t1;
@@ -40,6 +40,7 @@ static const oct_mma_tile tiles[] = {
     OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64:narrow", t14),
     OCT_MMA_TILE(OCT_MMA_F16, "mma:64x64x64:narrow", t15),
     OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64:gather", t16),
+    OCT_STEM_TILE(OCT_MMA_F16, "stem:128x64", oct_op_f16),
 };
 
 extern "C" const oct_mma_tiles oct_mma_tiles_f16 = {tiles, sizeof tiles / sizeof tiles[0]};

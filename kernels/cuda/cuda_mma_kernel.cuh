@@ -32,8 +32,8 @@ struct oct_mma_shape {
     static constexpr int AHEAD = WG ? STAGES - 2 : STAGES - 1;
     static constexpr int THREADS = 32 * (BM / WM) * (BN / WN);
     static constexpr int MI = WM / 16, NI = WN / 8, SUMS = MI * NI * 4;
-    static constexpr int PIECES = BK / 16;           /* of a row */
-    static constexpr int STEP = THREADS / PIECES;    /* rows copied at once */
+    static constexpr int PIECES = BK / 16;        /* of a row */
+    static constexpr int STEP = THREADS / PIECES; /* rows copied at once */
     static constexpr int RA = BM / STEP, RB = BN / STEP;
     static constexpr int A_BYTES = BM * BK, B_BYTES = BN * BK, STAGE = A_BYTES + B_BYTES;
     static_assert(BM % STEP == 0 && BN % STEP == 0 && STEP % 8 == 0, "copies");
@@ -56,15 +56,16 @@ OCT_MMA_DEV uint32_t oct_mma_staged(int r, int byte, int row_bytes)
 
 struct oct_mma_place_of_tile {
     int group, m0, n0;
+    int rows; /* from m0 on that are to be stored; may exceed the tile */
 };
 
-OCT_MMA_DEV oct_mma_place_of_tile oct_mma_locate(const oct_mma_args &p, int t, int bm, int bn)
+template <class C>
+OCT_MMA_DEV oct_mma_place_of_tile oct_mma_locate(const oct_mma_args &p, int t)
 {
-    const int per_group = p.tiles_m * p.tiles_n;
-    const int g = p.groups == 1 ? 0 : t / per_group;
-    const int r = t - g * per_group;
-    const int mt = r / p.tiles_n;
-    return {g, mt * bm, (r - mt * p.tiles_n) * bn};
+    uint32_t in_group = (uint32_t)t, column;
+    const int g = p.groups == 1 ? 0 : (int)oct_dev_divmod((uint32_t)t, p.per_group, in_group);
+    const int row = (int)oct_dev_divmod(in_group, p.per_tile_row, column);
+    return {g, row * C::BM, (int)column * C::BN, p.m - row * C::BM};
 }
 
 /* ---- load ---- */
@@ -72,12 +73,11 @@ OCT_MMA_DEV oct_mma_place_of_tile oct_mma_locate(const oct_mma_args &p, int t, i
 template <class C>
 struct oct_mma_loader {
     const oct_mma_args &p;
-    uint32_t dst;         /* of this thread's first piece in a stage's A and B */
-    int row, column;      /* its row and byte column */
-    int corner[C::RA];    /* byte offset of the window's corner */
+    uint32_t dst;      /* of this thread's first piece in a stage's A and B */
+    int row, column;   /* its row and byte column */
+    int corner[C::RA]; /* byte offset of the window's corner */
     int iy[C::RA], ix[C::RA];
-    const uint8_t *w;
-    int n_left;           /* channels from this thread's first row on */
+    uint32_t w;                         /* byte offset */
     int c, left, kx, dy, dx, offset, k; /* where in k */
     int tile, step;
 
@@ -96,23 +96,26 @@ struct oct_mma_loader {
         step = 0;
         if (tile >= p.tiles)
             return;
-        const oct_mma_place_of_tile at = oct_mma_locate(p, tile, C::BM, C::BN);
+        const oct_mma_place_of_tile at = oct_mma_locate<C>(p, tile);
+        const int group = at.group * p.x_group;
 #pragma unroll
         for (int i = 0; i < C::RA; i++) {
             const int m = at.m0 + row + i * C::STEP;
-            uint32_t rest, x;
-            const uint32_t image = oct_dev_divmod((uint32_t)m, p.per_image, rest);
-            const uint32_t y = oct_dev_divmod(rest, p.per_row, x);
-            iy[i] = (int)y * p.stride_h - p.pad_h;
-            ix[i] = (int)x * p.stride_w - p.pad_w;
-            corner[i] =
-                (int)image * p.x_image + iy[i] * p.x_row + ix[i] * p.x_pixel + at.group * p.x_group;
+            iy[i] = ix[i] = 0;
+            if (p.linear) {
+                corner[i] = m * p.x_pixel + group;
+            } else {
+                uint32_t rest, x;
+                const uint32_t image = oct_dev_divmod((uint32_t)m, p.per_image, rest);
+                const uint32_t y = oct_dev_divmod(rest, p.per_row, x);
+                iy[i] = (int)y * p.stride_h - p.pad_h;
+                ix[i] = (int)x * p.stride_w - p.pad_w;
+                corner[i] = (int)image * p.x_image + iy[i] * p.x_row + ix[i] * p.x_pixel + group;
+            }
             if (m >= p.m)
                 iy[i] = -(1 << 20);
         }
-        const int n = at.n0 + row;
-        n_left = p.n - n;
-        w = p.w + (int64_t)at.group * p.w_group + (int64_t)n * p.k_row + column;
+        w = (uint32_t)(at.group * p.w_group + (at.n0 + row) * p.k_row + column);
         c = column;
         left = p.taps;
         kx = dy = dx = offset = 0;
@@ -140,29 +143,83 @@ struct oct_mma_loader {
         }
     }
 
-    __device__ __forceinline__ bool inside(int i, int y, int x) const
+    __device__ __forceinline__ bool inside(int i) const
     {
-        return (uint32_t)(iy[i] + y) < (uint32_t)p.in_h && (uint32_t)(ix[i] + x) < (uint32_t)p.in_w;
+        return (uint32_t)(iy[i] + dy) < (uint32_t)p.in_h &&
+               (uint32_t)(ix[i] + dx) < (uint32_t)p.in_w;
     }
 
+    __device__ __forceinline__ uint32_t place(uint32_t stage, int i) const
+    {
+        return stage + dst + (uint32_t)(i * C::STEP * C::BK);
+    }
+
+    __device__ __forceinline__ void fill(uint32_t to) const
+    {
+        asm volatile("st.shared.v4.b32 [%0], {%1,%1,%1,%1};" ::"r"(to), "r"(p.pad_word));
+    }
+
+    /* Whole pieces. Padding is stored, not copied: one address that all blocks read would be
+     * slower than all the rest. */
     __device__ __forceinline__ void copy_a(uint32_t stage)
+    {
+        const uint8_t *from = p.x + (offset + c);
+        if (p.linear) {
+#pragma unroll
+            for (int i = 0; i < C::RA; i++) {
+                const bool in = iy[i] >= 0 && left > 0;
+                oct_cp16(place(stage, i), from + corner[i], in ? 16 : 0);
+            }
+        } else if (p.pad_word == 0) {
+#pragma unroll
+            for (int i = 0; i < C::RA; i++) {
+                const bool in = inside(i) && left > 0;
+                oct_cp16(place(stage, i), in ? from + corner[i] : p.x, in ? 16 : 0);
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < C::RA; i++) {
+                if (inside(i) && left > 0)
+                    oct_cp16(place(stage, i), from + corner[i], 16);
+                else
+                    fill(place(stage, i));
+            }
+        }
+    }
+
+    /* Pieces of 8, 4 or single bytes. */
+    __device__ __forceinline__ void copy_a_narrow(uint32_t stage)
     {
         const int bytes = left > 0 ? min(16, p.tap_bytes - c) : 0;
         const uint8_t *from = p.x + (offset + c);
-#pragma unroll
+#pragma unroll 1
         for (int i = 0; i < C::RA; i++) {
-            const bool in = inside(i, dy, dx);
-            const uint8_t *src = in ? from + corner[i] : p.pad;
-            const uint32_t to = stage + dst + (uint32_t)(i * C::STEP * C::BK);
-            if constexpr (C::LOAD == OCT_MMA_LOAD_16) {
-                oct_cp16(to, src, bytes);
+            bool in = false;
+            int base = 0; /* constant indices only */
+#pragma unroll
+            for (int j = 0; j < C::RA; j++)
+                if (j == i) {
+                    in = p.linear ? iy[j] >= 0 : inside(j);
+                    base = corner[j];
+                }
+            const uint32_t to = place(stage, i);
+            const uint8_t *src = from + base;
+            if (!in) {
+                fill(to);
             } else if (p.x_vec == 8) {
                 oct_cp8(to, src, min(bytes, 8));
-                oct_cp8(to + 8, src + 8, max(bytes - 8, 0));
-            } else {
+                oct_cp8(to + 8, bytes > 8 ? src + 8 : p.x, max(bytes - 8, 0));
+            } else if (p.x_vec == 4) {
 #pragma unroll
                 for (int j = 0; j < 16; j += 4)
-                    oct_cp4(to + j, src + j, min(max(bytes - j, 0), 4));
+                    oct_cp4(to + j, j < bytes ? src + j : p.x, min(max(bytes - j, 0), 4));
+            } else {
+                uint32_t word[4] = {0, 0, 0, 0};
+#pragma unroll
+                for (int j = 0; j < 16; j++)
+                    word[j / 4] |= j < bytes ? (uint32_t)src[j] << (j % 4 * 8) : 0u;
+                asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(to), "r"(word[0]),
+                             "r"(word[1]), "r"(word[2]), "r"(word[3]));
             }
         }
     }
@@ -190,9 +247,11 @@ struct oct_mma_loader {
                     const oct_mma_place at = p.places[k + v * PER_WORD + e];
                     const bool in = (uint32_t)(y + at.dy) < (uint32_t)p.in_h &&
                                     (uint32_t)(x + at.dx) < (uint32_t)p.in_w;
-                    const uint8_t *src = in ? p.x + (base + at.offset) : p.pad;
-                    uint32_t value = 0;
-                    if (at.offset != INT32_MIN)
+                    const uint8_t *src = p.x + (base + at.offset);
+                    uint32_t value = p.pad_word & (0xffffffffu >> (32 - 8 * E));
+                    if (at.offset == INT32_MIN)
+                        value = 0;
+                    else if (in)
                         value = E == 1   ? *src
                                 : E == 2 ? *reinterpret_cast<const uint16_t *>(src)
                                          : *reinterpret_cast<const uint32_t *>(src);
@@ -212,14 +271,14 @@ struct oct_mma_loader {
             return;
         if constexpr (C::LOAD == OCT_MMA_LOAD_ANY)
             gather_a(stage);
+        else if constexpr (C::LOAD == OCT_MMA_LOAD_4)
+            copy_a_narrow(stage);
         else
             copy_a(stage);
 #pragma unroll
-        for (int i = 0; i < C::RB; i++) {
-            const bool in = i * C::STEP < n_left;
-            oct_cp16(stage + C::A_BYTES + dst + (uint32_t)(i * C::STEP * C::BK),
-                     in ? w + (int64_t)i * C::STEP * p.k_row : p.w, in ? 16 : 0);
-        }
+        for (int i = 0; i < C::RB; i++)
+            oct_cp16(place(stage, i) + C::A_BYTES, p.w + (w + (uint32_t)(i * C::STEP * p.k_row)),
+                     16);
         if (++step == p.k_steps) {
             tile += (int)gridDim.x;
             begin_tile();
@@ -311,13 +370,18 @@ OCT_MMA_DEV float oct_mma_bound(float v, float lo, float hi)
 template <class C>
 struct oct_mma_storer {
     typedef typename C::acc acc;
+    static constexpr int ROW = C::BN * C::Op::out; /* bytes of a staged row, fast */
     const oct_mma_args &p;
     const oct_mma_computer<C> &at;
+    uint32_t base, flip; /* this thread's first row of sums; its permutation of pieces */
 
     __device__ __forceinline__ oct_mma_storer(const oct_mma_args &args,
                                               const oct_mma_computer<C> &computer)
         : p(args), at(computer)
     {
+        const int row = at.wm + (at.lane >> 2);
+        base = (uint32_t)(row * ROW + (at.lane & 3) * 2 * C::Op::out % 16);
+        flip = (uint32_t)(ROW == 64 ? (row >> 1) & 3 : row & 7);
     }
 
     /* Sums start at the correction for zero points and an s32 bias. */
@@ -342,7 +406,7 @@ struct oct_mma_storer {
         }
     }
 
-    /* f(row, byte in the staged row, index of the pair of sums, m and b of both) */
+    /* f(offset of the staged pair, index of the pair of sums, m and b of both) */
     template <class F>
     __device__ __forceinline__ void pairs(const oct_mma_place_of_tile &t, F f) const
     {
@@ -350,12 +414,15 @@ struct oct_mma_storer {
 #pragma unroll
         for (int ni = 0; ni < C::NI; ni++) {
             const float4 q = *reinterpret_cast<const float4 *>(mb + ni * 16);
-            const int col = at.wn + ni * 8 + (at.lane & 3) * 2;
+            const uint32_t piece =
+                (uint32_t)((at.wn + ni * 8 + (at.lane & 3) * 2) * C::Op::out) >> 4;
+            const uint32_t place = base + ((piece ^ flip) << 4);
+            const uint32_t odd = C::Op::out == 1 ? (uint32_t)(ni & 1) * 8 : 0;
 #pragma unroll
             for (int mi = 0; mi < C::MI; mi++)
 #pragma unroll
                 for (int half = 0; half < 2; half++)
-                    f(at.wm + mi * 16 + half * 8 + (at.lane >> 2), col * C::Op::out,
+                    f(place + odd + (uint32_t)((mi * 16 + half * 8) * ROW),
                       (mi * C::NI + ni) * 4 + half * 2, q);
         }
     }
@@ -364,9 +431,8 @@ struct oct_mma_storer {
     __device__ __forceinline__ void fast_q8(const acc (&sum)[C::SUMS], uint8_t *staged,
                                             const oct_mma_place_of_tile &t) const
     {
-        pairs(t, [&](int row, int byte, int i, const float4 &q) {
-            uint16_t *place =
-                reinterpret_cast<uint16_t *>(staged + oct_mma_staged(row, byte, C::BN));
+        pairs(t, [&](uint32_t to, int i, const float4 &q) {
+            uint16_t *place = reinterpret_cast<uint16_t *>(staged + to);
             const float s0 = AS_FLOAT ? __int_as_float(sum[i]) - 12582912.0f : (float)sum[i];
             const float s1 =
                 AS_FLOAT ? __int_as_float(sum[i + 1]) - 12582912.0f : (float)sum[i + 1];
@@ -386,16 +452,16 @@ struct oct_mma_storer {
     __device__ __forceinline__ void fast_f16(const acc (&sum)[C::SUMS], uint8_t *staged,
                                              const oct_mma_place_of_tile &t) const
     {
-        pairs(t, [&](int row, int byte, int i, const float4 &q) {
-            __half2 *place =
-                reinterpret_cast<__half2 *>(staged + oct_mma_staged(row, byte, C::BN * 2));
+        pairs(t, [&](uint32_t to, int i, const float4 &q) {
+            __half2 *place = reinterpret_cast<__half2 *>(staged + to);
             float v0 = sum[i] + q.y, v1 = sum[i + 1] + q.w;
             if (RES) {
                 const float2 r = __half22float2(*place);
                 v0 += r.x;
                 v1 += r.y;
             }
-            *place = __floats2half2_rn(oct_mma_bound(v0, p.lo, p.hi), oct_mma_bound(v1, p.lo, p.hi));
+            *place =
+                __floats2half2_rn(oct_mma_bound(v0, p.lo, p.hi), oct_mma_bound(v1, p.lo, p.hi));
         });
     }
 
@@ -403,9 +469,8 @@ struct oct_mma_storer {
     __device__ __forceinline__ void fast_f32(const acc (&sum)[C::SUMS], uint8_t *staged,
                                              const oct_mma_place_of_tile &t) const
     {
-        pairs(t, [&](int row, int byte, int i, const float4 &q) {
-            float2 *place =
-                reinterpret_cast<float2 *>(staged + oct_mma_staged(row, byte, C::BN * 4));
+        pairs(t, [&](uint32_t to, int i, const float4 &q) {
+            float2 *place = reinterpret_cast<float2 *>(staged + to);
             float v0 = sum[i] + q.y, v1 = sum[i + 1] + q.w;
             if (RES) {
                 v0 += place->x;
@@ -446,24 +511,18 @@ struct oct_mma_storer {
             const int row = at.wm + mi * 16 + (i & 2) * 4 + (at.lane >> 2);
             const int col = at.wn + ni * 8 + (at.lane & 3) * 2 + (i & 1);
             const int m = t.m0 + row, n = t.n0 + col;
-            if (m < p.m && n < p.n)
-                one(local[i], m, n, t.group,
+            if (row < t.rows && n < p.n)
+                one(p, local[i], m, n, t.group,
                     staged + oct_mma_staged(row, col * (row_bytes / C::BN), row_bytes));
         }
     }
 
-    __device__ __forceinline__ float value(int o, acc sum, int table, float residual) const
-    {
-        const float *mb = (o ? p.mb2 : p.mb) + 2 * table;
-        const float v = C::Op::integer ? fmaf((float)sum, mb[0], mb[1]) : (float)sum + mb[1];
-        return fmaf(residual - (float)p.rq[o].z_r, p.rq[o].r, v);
-    }
-
-    __device__ __noinline__ void one(acc sum, int m, int n, int group, uint8_t *staged) const
+    static __device__ __noinline__ void one(const oct_mma_args &p, acc sum, int m, int n, int group,
+                                            uint8_t *staged)
     {
         if (C::Op::integer && p.int_as_float)
             sum -= 0x4b400000;
-        const int table = group * p.n_even + n, channel = group * p.n + n;
+        const int table = 2 * (group * p.n_even + n), channel = group * p.n + n;
         float residual[1] = {0.0f};
         if (p.res)
             oct_dev_load_any<1>(residual, p.res + (int64_t)m * p.res_pixel, p.res_type, channel);
@@ -477,54 +536,53 @@ struct oct_mma_storer {
                 ((int32_t *)to)[index] = (int32_t)sum;
                 continue;
             }
-            const float v = value(o, sum, table, residual[0]);
-            const bool real = type == OCT_DT_F32 || type == OCT_DT_F16;
             const oct_requant &rq = p.rq[o];
+            const float *mb = (o ? p.mb2 : p.mb) + table;
+            const float plain =
+                C::Op::integer ? fmaf((float)sum, mb[0], mb[1]) : (float)sum + mb[1];
+            const float v = fmaf(residual[0] - (float)rq.z_r, rq.r, plain);
+            const bool real = type == OCT_DT_F32 || type == OCT_DT_F16;
             const float stored[1] = {real ? oct_dev_act_apply(rq.act, rq.a, rq.b, v)
                                           : (float)oct_dev_requant_round(rq, v)};
             oct_dev_store_any<1>(to, type, index, stored);
         }
     }
 
-    /* One piece of 16 staged bytes to or from memory. */
+    /* A piece of staged bytes to memory by accesses of V bytes. */
     template <int V>
     static __device__ __forceinline__ void write_piece(uint8_t *to, const uint4 &piece, int bytes)
     {
         const uint32_t word[4] = {piece.x, piece.y, piece.z, piece.w};
-        if constexpr (V == 16) {
-            *reinterpret_cast<uint4 *>(to) = piece;
-        } else {
 #pragma unroll
-            for (int j = 0; j < 16; j += V) {
-                if (j >= bytes)
-                    continue;
-                if constexpr (V == 8)
-                    *reinterpret_cast<uint2 *>(to + j) = make_uint2(word[j / 4], word[j / 4 + 1]);
-                else if constexpr (V == 4)
-                    *reinterpret_cast<uint32_t *>(to + j) = word[j / 4];
-                else
-                    to[j] = (uint8_t)(word[j / 4] >> (j % 4 * 8));
-            }
+        for (int j = 0; j < 16; j += V) {
+            if (j >= bytes)
+                continue;
+            if constexpr (V == 8)
+                *reinterpret_cast<uint2 *>(to + j) = make_uint2(word[j / 4], word[j / 4 + 1]);
+            else if constexpr (V == 4)
+                *reinterpret_cast<uint32_t *>(to + j) = word[j / 4];
+            else
+                to[j] = (uint8_t)(word[j / 4] >> (j % 4 * 8));
         }
     }
 
-    __device__ __forceinline__ void write(const uint8_t *staged, int row_bytes,
-                                          const oct_mma_place_of_tile &t) const
+    /* Any row length, any alignment. */
+    __device__ __forceinline__ void write_any(const uint8_t *staged, int row_bytes,
+                                              const oct_mma_place_of_tile &t) const
     {
         const int per_row = row_bytes / 16, elem = row_bytes / C::BN;
         const int bytes = (p.n - t.n0) * elem; /* of a row from here on */
+#pragma unroll 1
         for (int i = (int)threadIdx.x; i < C::BM * per_row; i += C::THREADS) {
             const int row = i / per_row, byte = (i - row * per_row) * 16;
-            const int m = t.m0 + row, left = bytes - byte;
-            if (m >= p.m || left <= 0)
+            const int m = t.m0 + row, left = min(bytes - byte, 16);
+            if (row >= t.rows || left <= 0)
                 continue;
             const uint4 piece =
                 *reinterpret_cast<const uint4 *>(staged + oct_mma_staged(row, byte, row_bytes));
             uint8_t *to =
                 p.y + (int64_t)m * p.y_pixel + (int64_t)(t.group * p.n + t.n0) * elem + byte;
-            if (p.y_vec == 16 && left >= 16)
-                write_piece<16>(to, piece, 16);
-            else if (p.y_vec >= 8 && left % 8 == 0)
+            if (p.y_vec >= 8 && left % 8 == 0)
                 write_piece<8>(to, piece, left);
             else if (p.y_vec >= 4 && left % 4 == 0)
                 write_piece<4>(to, piece, left);
@@ -533,35 +591,81 @@ struct oct_mma_storer {
         }
     }
 
+    static constexpr int PER_ROW = ROW / 16;
+    static constexpr int ROWS = C::THREADS / PER_ROW; /* moved at once */
+    static_assert(C::BM % ROWS == 0, "rows");
+
+    /* Whole 16-byte pieces, and the tile does not end inside one. */
+    __device__ __forceinline__ bool whole(const oct_mma_place_of_tile &t, int vec) const
+    {
+        return vec == 16 && ((p.n - t.n0) * C::Op::out >= ROW || p.n * C::Op::out % 16 == 0);
+    }
+
+    __device__ __forceinline__ void write(const uint8_t *staged,
+                                          const oct_mma_place_of_tile &t) const
+    {
+        if (!whole(t, p.y_vec)) {
+            write_any(staged, ROW, t);
+            return;
+        }
+        const int row = (int)threadIdx.x / PER_ROW, byte = (int)threadIdx.x % PER_ROW * 16;
+        const int rows = t.rows - row;
+        const bool in = byte < (p.n - t.n0) * C::Op::out;
+        uint8_t *to =
+            p.y + (int64_t)(t.m0 + row) * p.y_pixel + ((t.group * p.n + t.n0) * C::Op::out + byte);
+        uint4 piece[C::BM / ROWS];
+#pragma unroll
+        for (int j = 0; j < C::BM / ROWS; j++)
+            piece[j] = *reinterpret_cast<const uint4 *>(staged +
+                                                        oct_mma_staged(row + j * ROWS, byte, ROW));
+#pragma unroll
+        for (int j = 0; j < C::BM / ROWS; j++)
+            if (in && j * ROWS < rows)
+                *reinterpret_cast<uint4 *>(to + (int64_t)j * ROWS * p.y_pixel) = piece[j];
+    }
+
     /* Queues the residuals of a tile into its staging place. */
     __device__ __forceinline__ void prefetch(uint8_t *staged, int tile) const
     {
         if (tile >= p.tiles)
             return;
-        constexpr int ROW = C::BN * C::Op::out, PER_ROW = ROW / 16;
-        const oct_mma_place_of_tile t = oct_mma_locate(p, tile, C::BM, C::BN);
-        const int bytes = (p.n - t.n0) * C::Op::out;
+        const oct_mma_place_of_tile t = oct_mma_locate<C>(p, tile);
+        const int row = (int)threadIdx.x / PER_ROW, byte = (int)threadIdx.x % PER_ROW * 16;
+        const int rows = t.rows - row, left = min((p.n - t.n0) * C::Op::out - byte, 16);
+        const uint8_t *from = p.res + (int64_t)(t.m0 + row) * p.res_pixel +
+                              ((t.group * p.n + t.n0) * C::Op::out + byte);
         const uint32_t to = oct_smem(staged);
-        for (int i = (int)threadIdx.x; i < C::BM * PER_ROW; i += C::THREADS) {
-            const int row = i / PER_ROW, byte = i % PER_ROW * 16;
-            const int m = t.m0 + row, left = min(bytes - byte, 16);
-            if (m >= p.m || left <= 0)
-                continue;
-            const uint8_t *from = p.res + (int64_t)m * p.res_pixel +
-                                  (int64_t)(t.group * p.n + t.n0) * C::Op::out + byte;
-            const uint32_t place = oct_mma_staged(row, byte, ROW);
-            if (p.res_vec == 16) {
-                oct_cp16(to + place, from, left);
-            } else if (p.res_vec >= 4) {
-                for (int j = 0; j < left; j += 4)
-                    oct_cp4(to + place + (uint32_t)j, from + j, min(left - j, 4));
-            } else {
-                for (int j = 0; j < left; j++)
-                    staged[place + j] = from[j];
-            }
+        if (left <= 0)
+            return;
+        if (whole(t, p.res_vec)) {
+#pragma unroll
+            for (int j = 0; j < C::BM / ROWS; j++)
+                if (j * ROWS < rows)
+                    oct_cp16(to + oct_mma_staged(row + j * ROWS, byte, ROW),
+                             from + (int64_t)j * ROWS * p.res_pixel, 16);
+            return;
+        }
+#pragma unroll 1
+        for (int j = 0; j < C::BM && j < rows; j += ROWS) {
+            const uint32_t place = oct_mma_staged(row + j, byte, ROW);
+            const uint8_t *src = from + (int64_t)j * p.res_pixel;
+#pragma unroll 1
+            for (int i = 0; i < left; i++)
+                staged[place + i] = src[i];
         }
     }
 };
+
+/* Bytes of a row of staged results. */
+template <class C>
+OCT_MMA_DEV int oct_mma_staged_row(const oct_mma_args &p)
+{
+    if (p.fast)
+        return C::BN * C::Op::out;
+    if (p.y_type == OCT_DT_F16)
+        return C::BN * 2;
+    return p.y_type == OCT_DT_S8 || p.y_type == OCT_DT_U8 ? C::BN : C::BN * 4;
+}
 
 /* ---- the kernel ---- */
 
@@ -578,11 +682,7 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
     const uint32_t ring = oct_smem(oct_mma_memory);
     uint8_t *const staging = oct_mma_memory + C::STAGES * C::STAGE;
     const bool prefetches = p.fast && p.res;
-    const int row_bytes =
-        p.fast ? C::BN * C::Op::out
-               : C::BN * (p.y_type == OCT_DT_F16                           ? 2
-                          : p.y_type == OCT_DT_S8 || p.y_type == OCT_DT_U8 ? 1
-                                                                           : 4);
+    const int row_bytes = oct_mma_staged_row<C>(p);
     oct_let_next_start();
     oct_mma_loader<C> loader(p);
     const oct_mma_computer<C> computer;
@@ -600,7 +700,7 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
     }
     int turn = 0;
     for (int tile = (int)blockIdx.x; tile < p.tiles; tile += (int)gridDim.x, turn ^= 1) {
-        const oct_mma_place_of_tile at = oct_mma_locate(p, tile, C::BM, C::BN);
+        const oct_mma_place_of_tile at = oct_mma_locate<C>(p, tile);
         typename C::acc sum[C::SUMS];
         storer.start(sum, at);
         for (int k = 0; k < p.k_steps; k++) {
@@ -643,15 +743,18 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
             storer.general(sum, staged, row_bytes, at);
         }
         __syncthreads();
-        storer.write(staged, row_bytes, at);
+        if (p.fast)
+            storer.write(staged, at);
+        else
+            storer.write_any(staged, row_bytes, at);
     }
 #endif
 }
 
-#define OCT_MMA_TILE(type, name, C)                                                          \
-    {                                                                                        \
-        name, type, C::LOAD, C::BM, C::BN, C::BK, C::THREADS, C::STAGES *C::STAGE, C::WG,    \
-            (const void *)oct_mma_kernel<C>                                                  \
+#define OCT_MMA_TILE(type, name, C)                                                       \
+    {                                                                                     \
+        name, type, C::LOAD, C::BM, C::BN, C::BK, C::THREADS, C::STAGES *C::STAGE, C::WG, \
+            (const void *)oct_mma_kernel<C>                                               \
     }
 
 #endif /* OCT_KERNELS_CUDA_CUDA_MMA_KERNEL_CUH */

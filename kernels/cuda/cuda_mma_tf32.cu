@@ -2,7 +2,7 @@
  *
  * f32 by f32 rounded to tf32, summed in f32; only by request.
  */
-#include "kernels/cuda/cuda_mma_kernel.cuh"
+#include "kernels/cuda/cuda_stem.cuh"
 
 typedef oct_mma_shape<oct_op_tf32, 128, 128, 64, 64, 64, 4, 2> t0;
 typedef oct_mma_shape<oct_op_tf32, 128, 64, 64, 32, 64, 4, 3> t1;
@@ -22,6 +22,7 @@ static const oct_mma_tile tiles[] = {
     OCT_MMA_TILE(OCT_MMA_TF32, "wgmma:128x64x128x4", t5),
     OCT_MMA_TILE(OCT_MMA_TF32, "mma:64x64x64:narrow", t6),
     OCT_MMA_TILE(OCT_MMA_TF32, "mma:128x64x64:gather", t7),
+    OCT_STEM_TILE(OCT_MMA_TF32, "stem:128x64", oct_op_tf32),
 };
 
 extern "C" const oct_mma_tiles oct_mma_tiles_tf32 = {tiles, sizeof tiles / sizeof tiles[0]};

@@ -2,7 +2,7 @@
  *
  * u8 pixels by s8 weights.
  */
-#include "kernels/cuda/cuda_mma_kernel.cuh"
+#include "kernels/cuda/cuda_stem.cuh"
 
 typedef oct_mma_shape<oct_op_u8, 128, 128, 64, 64, 64, 4, 2> t0;
 typedef oct_mma_shape<oct_op_u8, 128, 64, 64, 32, 64, 4, 3> t1;
@@ -20,6 +20,7 @@ static const oct_mma_tile tiles[] = {
     OCT_MMA_TILE(OCT_MMA_U8, "wgmma:128x64x128x4", t4),
     OCT_MMA_TILE(OCT_MMA_U8, "mma:64x64x64:narrow", t5),
     OCT_MMA_TILE(OCT_MMA_U8, "mma:128x64x64:gather", t6),
+    OCT_STEM_TILE(OCT_MMA_U8, "stem:128x64", oct_op_u8),
 };
 
 extern "C" const oct_mma_tiles oct_mma_tiles_u8 = {tiles, sizeof tiles / sizeof tiles[0]};

@@ -27,30 +27,18 @@ typedef struct layer {
 } layer;
 
 static const layer resnet50[] = {
-    {"conv1 7x7", 3, 224, 64, 7, 2, 3, 0, 1},
-    {"res2 1x1a", 64, 56, 64, 1, 1, 0, 0, 1},
-    {"res2 3x3", 64, 56, 64, 3, 1, 1, 0, 3},
-    {"res2 1x1c+", 64, 56, 256, 1, 1, 0, 1, 3},
-    {"res2 down", 64, 56, 256, 1, 1, 0, 0, 1},
-    {"res2 1x1", 256, 56, 64, 1, 1, 0, 0, 2},
-    {"res3 1x1a", 256, 56, 128, 1, 1, 0, 0, 1},
-    {"res3 3x3s2", 128, 56, 128, 3, 2, 1, 0, 1},
-    {"res3 down", 256, 56, 512, 1, 2, 0, 0, 1},
-    {"res3 1x1c+", 128, 28, 512, 1, 1, 0, 1, 4},
-    {"res3 1x1", 512, 28, 128, 1, 1, 0, 0, 3},
-    {"res3 3x3", 128, 28, 128, 3, 1, 1, 0, 3},
-    {"res4 1x1a", 512, 28, 256, 1, 1, 0, 0, 1},
-    {"res4 3x3s2", 256, 28, 256, 3, 2, 1, 0, 1},
-    {"res4 down", 512, 28, 1024, 1, 2, 0, 0, 1},
-    {"res4 1x1c+", 256, 14, 1024, 1, 1, 0, 1, 6},
-    {"res4 1x1", 1024, 14, 256, 1, 1, 0, 0, 5},
-    {"res4 3x3", 256, 14, 256, 3, 1, 1, 0, 5},
-    {"res5 1x1a", 1024, 14, 512, 1, 1, 0, 0, 1},
-    {"res5 3x3s2", 512, 14, 512, 3, 2, 1, 0, 1},
-    {"res5 down", 1024, 14, 2048, 1, 2, 0, 0, 1},
-    {"res5 1x1c+", 512, 7, 2048, 1, 1, 0, 1, 3},
-    {"res5 1x1", 2048, 7, 512, 1, 1, 0, 0, 2},
-    {"res5 3x3", 512, 7, 512, 3, 1, 1, 0, 2},
+    {"conv1 7x7", 3, 224, 64, 7, 2, 3, 0, 1},     {"res2 1x1a", 64, 56, 64, 1, 1, 0, 0, 1},
+    {"res2 3x3", 64, 56, 64, 3, 1, 1, 0, 3},      {"res2 1x1c+", 64, 56, 256, 1, 1, 0, 1, 3},
+    {"res2 down", 64, 56, 256, 1, 1, 0, 0, 1},    {"res2 1x1", 256, 56, 64, 1, 1, 0, 0, 2},
+    {"res3 1x1a", 256, 56, 128, 1, 1, 0, 0, 1},   {"res3 3x3s2", 128, 56, 128, 3, 2, 1, 0, 1},
+    {"res3 down", 256, 56, 512, 1, 2, 0, 0, 1},   {"res3 1x1c+", 128, 28, 512, 1, 1, 0, 1, 4},
+    {"res3 1x1", 512, 28, 128, 1, 1, 0, 0, 3},    {"res3 3x3", 128, 28, 128, 3, 1, 1, 0, 3},
+    {"res4 1x1a", 512, 28, 256, 1, 1, 0, 0, 1},   {"res4 3x3s2", 256, 28, 256, 3, 2, 1, 0, 1},
+    {"res4 down", 512, 28, 1024, 1, 2, 0, 0, 1},  {"res4 1x1c+", 256, 14, 1024, 1, 1, 0, 1, 6},
+    {"res4 1x1", 1024, 14, 256, 1, 1, 0, 0, 5},   {"res4 3x3", 256, 14, 256, 3, 1, 1, 0, 5},
+    {"res5 1x1a", 1024, 14, 512, 1, 1, 0, 0, 1},  {"res5 3x3s2", 512, 14, 512, 3, 2, 1, 0, 1},
+    {"res5 down", 1024, 14, 2048, 1, 2, 0, 0, 1}, {"res5 1x1c+", 512, 7, 2048, 1, 1, 0, 1, 3},
+    {"res5 1x1", 2048, 7, 512, 1, 1, 0, 0, 2},    {"res5 3x3", 512, 7, 512, 3, 1, 1, 0, 2},
     {"fc", 2048, 1, 1000, 1, 1, 0, 0, 1},
 };
 
@@ -187,10 +175,10 @@ static void describe(bench *b, job *j)
         j->at.pad[i] = j->at.pad[i + 2] = l->pad;
     }
     const oct_shape y = shape4(b->batch, l->oc, j->out_size, j->out_size);
-    j->in[0].desc = oct_tensor_desc_make(b->x, shape4(b->batch, l->ic, l->in, l->in),
-                                         OCT_LAYOUT_CHANNELS_LAST);
-    j->in[1].desc = oct_tensor_desc_make(b->w, shape4(l->oc, l->ic, l->kernel, l->kernel),
-                                         OCT_LAYOUT_ROW);
+    j->in[0].desc =
+        oct_tensor_desc_make(b->x, shape4(b->batch, l->ic, l->in, l->in), OCT_LAYOUT_CHANNELS_LAST);
+    j->in[1].desc =
+        oct_tensor_desc_make(b->w, shape4(l->oc, l->ic, l->kernel, l->kernel), OCT_LAYOUT_ROW);
     j->in[2].desc = oct_tensor_desc_make(OCT_DT_F32, (oct_shape){{l->oc}, 1}, OCT_LAYOUT_ROW);
     j->in[3].desc = oct_tensor_desc_make(b->y, y, OCT_LAYOUT_CHANNELS_LAST);
     j->out[0].desc = j->in[3].desc;
@@ -338,8 +326,7 @@ static void run_once(bench *b, job *j, const oct_prepared *p, int set)
 {
     const void *in[4] = {j->dev_x[set], NULL, NULL, j->dev_r[set]};
     void *out[1] = {j->dev_y[set]};
-    const oct_run_args a = {
-        .in = in, .out = out, .workspace = j->workspace, .stream = b->stream};
+    const oct_run_args a = {.in = in, .out = out, .workspace = j->workspace, .stream = b->stream};
     must_ok(b, b->be->vt->run(p, b->ctx, &a));
 }
 
@@ -452,16 +439,22 @@ static double copy_rate(bench *b)
     must(cudaMalloc(&x, bytes), "memory");
     must(cudaMalloc(&y, bytes), "memory");
     must(cudaMemset(x, 1, bytes), "memory");
-    cudaGraph_t g;
-    cudaGraphExec_t exec;
-    must(cudaStreamBeginCapture(b->timing, cudaStreamCaptureModeThreadLocal), "capture");
-    for (int i = 0; i < 8; i++)
+    double best = 1e30;
+    cudaEvent_t from, to;
+    must(cudaEventCreate(&from), "event");
+    must(cudaEventCreate(&to), "event");
+    for (int i = 0; i < 3 * REPEATS; i++) {
+        float ms = 0;
+        must(cudaEventRecord(from, b->timing), "event");
         must(cudaMemcpyAsync(y, x, bytes, cudaMemcpyDeviceToDevice, b->timing), "copy");
-    must(cudaStreamEndCapture(b->timing, &g), "capture");
-    must(cudaGraphInstantiate(&exec, g, 0), "graph");
-    const double us = time_graph(b, exec, 8);
-    cudaGraphExecDestroy(exec);
-    cudaGraphDestroy(g);
+        must(cudaEventRecord(to, b->timing), "event");
+        must(cudaStreamSynchronize(b->timing), "copy");
+        must(cudaEventElapsedTime(&ms, from, to), "time");
+        best = ms < best ? ms : best;
+    }
+    const double us = best * 1e3;
+    cudaEventDestroy(from);
+    cudaEventDestroy(to);
     cudaFree(x);
     cudaFree(y);
     return 2.0 * (double)bytes / us * 1e6;
@@ -495,8 +488,8 @@ int main(int argc, char **argv)
     b.prefix = b.all && strcmp(argv[3], "all") != 0 ? argv[3] : "";
     const bool mobile = argc > 4 && strcmp(argv[4], "mobilenet") == 0;
     const layer *list = mobile ? mobilenet : resnet50;
-    const size_t n = mobile ? sizeof mobilenet / sizeof mobilenet[0]
-                            : sizeof resnet50 / sizeof resnet50[0];
+    const size_t n =
+        mobile ? sizeof mobilenet / sizeof mobilenet[0] : sizeof resnet50 / sizeof resnet50[0];
     oct_status st = oct_ctx_new(NULL, &b.ctx);
     if (st == OCT_OK)
         st = oct_backend_open(b.ctx, "cuda", &b.be);
