@@ -7,9 +7,11 @@
 
 #include "base/build_info.h"
 #include "base/file.h"
+#include "base/json_read.h"
 #include "tools/any_model.h"
 #include "tools/dataset_options.h"
 #include "tools/evaluate_result.h"
+#include "tools/scale_report.h"
 
 #define OUTPUTS "outputs:"
 
@@ -189,8 +191,44 @@ static oct_status compare_layers(evaluation *v, size_t candidate, oct_report *r)
     return st;
 }
 
+/* Method that the first engine with scales from statistics was built with; "" = not known. */
+static oct_status used_method(evaluation *v, char *out, size_t cap)
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < v->n_sides && out[0] == '\0'; i++) {
+        if (v->model[i].engine == NULL)
+            continue;
+        const char *text = oct_engine_file_info(v->model[i].engine)->quantization_json;
+        const char *scales = NULL, *method = NULL;
+        const oct_json_at at = {v->cli->ctx, v->cli->pos[i], ""};
+        json_t *root = NULL;
+        OCT_TRY(oct_json_read_text(v->cli->ctx, v->cli->pos[i], text, strlen(text), &root));
+        oct_status st = oct_json_opt_string(&at, root, "scales", &scales);
+        if (st == OCT_OK)
+            st = oct_json_opt_string(&at, root, "method", &method);
+        if (st == OCT_OK && scales && method && strcmp(scales, "statistics") == 0)
+            snprintf(out, cap, "%s", method);
+        oct_json_read_free(root);
+        OCT_TRY(st);
+    }
+    return OCT_OK;
+}
+
+static oct_status add_statistics(evaluation *v, oct_report *r)
+{
+    char method[OCT_METHOD_TEXT_BYTES];
+    if (!oct_cli_given(v->cli, "stats"))
+        return OCT_OK;
+    if (v->model[0].onnx == NULL)
+        return oct_cli_usage(v->cli, "--stats needs the ONNX model as REF, to know whose they are");
+    OCT_TRY(used_method(v, method, sizeof method));
+    return oct_stats_report(v->cli, oct_cli_str(v->cli, "stats"),
+                            &oct_model_get_info(v->model[0].model)->hash, method, r);
+}
+
 static oct_status add_extras(evaluation *v, oct_report *r)
 {
+    OCT_TRY(add_statistics(v, r));
     for (size_t i = 0; i + 1 < v->n_sides && n_layer_images(v->cli) > 0; i++)
         if (v->model[0].model != NULL && v->model[i + 1].model != NULL)
             OCT_TRY(compare_layers(v, i, r));
@@ -296,6 +334,10 @@ static const oct_opt options[] = {
      .max = 1000000,
      .help = "compare tensor by tensor on N of the images; 0 = not. Without --report, --json and "
              "this option it is not done"},
+    {.name = "stats",
+     .arg = "FILE",
+     .type = OCT_OPT_FILE,
+     .help = "add the histograms of these statistics of REF with every method's threshold"},
     {.name = "reference", .type = OCT_OPT_FLAG, .help = "slow portable kernels"},
     {0}};
 

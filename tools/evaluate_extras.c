@@ -96,6 +96,8 @@ oct_status oct_report_add_layers(oct_cli *cli, const oct_any_model *reference,
     if (st == OCT_OK)
         st = oct_layers_report(&layers, index, r);
     oct_layers_deinit(&layers);
+    if (st == OCT_OK && r->n_weights == 0)
+        st = oct_report_add_weights(reference->model, r);
     return st;
 }
 

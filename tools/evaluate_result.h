@@ -80,11 +80,13 @@ const char *oct_gate_verdict_str(oct_gate_verdict v);
 OCT_MUST_CHECK oct_status oct_evaluation_report(const oct_evaluation_view *v, oct_report *r);
 /* Adds what was compared tensor by tensor, and the coverage of an INT8 candidate. */
 OCT_MUST_CHECK oct_status oct_layers_report(const oct_layers *l, size_t candidate, oct_report *r);
-/* Compares both models tensor by tensor over all of `source` and adds that. */
+/* Compares both models tensor by tensor over all of `source` and adds that, and the reference's weights. */
 OCT_MUST_CHECK oct_status oct_report_add_layers(oct_cli *cli, const oct_any_model *reference,
                                                 const oct_any_model *candidate, const char *backend,
                                                 oct_batch_source *source, size_t index,
                                                 oct_report *r);
+/* Adds how unequal the channels of each weight are, widest spread first. */
+OCT_MUST_CHECK oct_status oct_report_add_weights(const oct_model *m, oct_report *r);
 /* Adds small pictures of the first flips, where `images` is a folder that holds them. */
 OCT_MUST_CHECK oct_status oct_report_add_thumbnails(const char *images, oct_report *r);
 

@@ -2,6 +2,7 @@
 #include "tools/scale_report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -206,4 +207,52 @@ oct_status oct_scale_results_report(oct_cli *cli, const oct_scale_results *r, in
         OCT_TRY(fill_tensor(cli, r, i, chosen, report));
     c->n_tensors = r->n_tensors;
     return r->with_spread ? fill_verdict(r, chosen, report) : OCT_OK;
+}
+
+#define METHODS "mse,entropy,percentile,minmax"
+
+static int find_method(const oct_scale_results *r, const char *label)
+{
+    for (int m = 0; m < r->n_methods; m++)
+        if (strcmp(r->label[m], label) == 0)
+            return m;
+    return -1;
+}
+
+/* All methods, and `used` if it is none of them. */
+static oct_status methods_with(oct_cli *cli, const char *used, oct_scale_results *r, int *chosen)
+{
+    char text[sizeof METHODS + OCT_METHOD_TEXT_BYTES + 1];
+    OCT_TRY(oct_scale_results_methods(cli, METHODS, r));
+    *chosen = find_method(r, used);
+    if (*chosen >= 0 || used[0] == '\0')
+        return OCT_OK;
+    snprintf(text, sizeof text, "%s,%.*s", METHODS, OCT_METHOD_TEXT_BYTES - 1, used);
+    OCT_TRY(oct_scale_results_methods(cli, text, r));
+    *chosen = r->n_methods - 1;
+    return OCT_OK;
+}
+
+oct_status oct_stats_report(oct_cli *cli, const char *path, const oct_sha256 *model,
+                            const char *used, oct_report *report)
+{
+    oct_scale_results r = {0};
+    oct_stats *stats = NULL;
+    int chosen = -1;
+    OCT_TRY(oct_stats_read(cli->ctx, path, &stats));
+    oct_status st = OCT_OK;
+    if (oct_sha256_cmp(&oct_stats_get_origin(stats)->model, model) != 0)
+        st = oct_fail(cli->ctx, OCT_ERR_STALE, "%s was collected on another model than %s", path,
+                      cli->pos[0]);
+    if (st == OCT_OK)
+        st = methods_with(cli, used, &r, &chosen);
+    if (st == OCT_OK)
+        st = oct_scale_results_compute(cli, stats, true, &r);
+    if (st == OCT_OK)
+        st = oct_scale_results_report(cli, &r, chosen < 0 ? 0 : chosen, report);
+    if (st == OCT_OK && chosen < 0)
+        report->calibration->method = NULL;
+    oct_scale_results_deinit(cli, &r);
+    oct_stats_free(stats);
+    return st;
 }

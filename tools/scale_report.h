@@ -20,6 +20,11 @@ OCT_MUST_CHECK oct_status oct_scale_results_plot(oct_cli *cli, const oct_scale_r
 OCT_MUST_CHECK oct_status oct_scale_results_report(oct_cli *cli, const oct_scale_results *r,
                                                    int chosen, oct_report *report);
 
+/* The same from a statistics file, by all methods; `used` is the method (text) of the engine that is judged, "" = not
+ * known. OCT_ERR_STALE: of another model. */
+OCT_MUST_CHECK oct_status oct_stats_report(oct_cli *cli, const char *path, const oct_sha256 *model,
+                                           const char *used, oct_report *report);
+
 #ifdef __cplusplus
 }
 #endif

@@ -194,6 +194,7 @@ def evaluated(octet, source, data):
         run("calibrate", model, images / "calibration", "--preset", "cifar10", "--limit", "64", "-o", "s.h5")
         run("build", model, "--stats", "s.h5", "--method", "entropy", "-o", "a.engine")
         run("build", model, "--stats", "s.h5", "--exclude", "op:Gemm", "-o", "b.engine")
+        how += ["--stats", "s.h5"]
         run("evaluate", model, "a.engine", "b.engine", model, *how, "-j1", "--json=1.json", "--report", "1.html")
         run("evaluate", model, "a.engine", "b.engine", model, *how, "-j3", "--json=3.json", "--report", "3.html")
         run("report", "1.json", "-o", "again.html")
@@ -217,6 +218,15 @@ def evaluated(octet, source, data):
         errors.append("tensors are neither compared nor listed")
     if not all(5 < v["sqnr_db"] < 60 and 0.8 < v["cosine"] <= 1 for v in int8["values"]):
         errors.append("a tensor that is not that of the same name?")
+    calibration = report["calibration"]
+    if calibration["method"] != "entropy" or len(calibration["tensors"]) < 50 or \
+            any(len(t["thresholds"]) != 4 or sum(t["histogram"]["counts"]) != t["values"]
+                for t in calibration["tensors"]):
+        errors.append("histograms or thresholds are missing")
+    if len(report["weights"]) < 30 or not all(
+            0 < w["amax_min"] <= w["amax_median"] <= w["amax_max"] and 20 < w["sqnr_db"] < 60
+            for w in report["weights"]):
+        errors.append("weight ranges")
     if not all(("scale" in v) == ("saturation" in v) for v in int8["values"]):
         errors.append("integers without scale or saturation")
     off = [n for n in report["sides"][2]["nodes"] if not n["quantized"]]
