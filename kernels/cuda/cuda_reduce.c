@@ -1,4 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/cuda/cuda_internal.h"
-
-const oct_cuda_rows oct_cuda_rows_reduce = {NULL, 0};

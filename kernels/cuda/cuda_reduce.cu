@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reductions over any axes, and global pools. Floats are summed in f32 by many partial sums (the error
+ * grows with the logarithm of their number), integers exactly in 64 bits, 8-bit averages as the exact
+ * sum of (q - z_x).
+ *
+ *     ROWS     a warp, or a block, per result: its lanes walk the reduced elements
+ *     COLUMNS  neighbouring results lie closer together than reduced elements (channels innermost): a
+ *              lane takes a vector of results, the warps of a block share the reduced elements
+ */
+#include "kernels/cuda/cuda_kernel.cuh"
+
+#define THREADS 256
+#define WARPS (THREADS / 32)
+
+typedef enum fold_kind { FOLD_SUM, FOLD_ABS, FOLD_SQUARE, FOLD_PROD, FOLD_MAX, FOLD_MIN } fold_kind;
+typedef enum finish_kind {
+    FINISH_NONE,
+    FINISH_MEAN,
+    FINISH_SQRT,
+    FINISH_LOG,
+    FINISH_REQUANT
+} finish_kind;
+
+typedef struct reduce_params {
+    oct_cuda_loop results, inner; /* results: dst, src; inner: src */
+    fold_kind fold;
+    finish_kind finish;
+    bool log_sum_exp, is_u64;
+    oct_dtype from, to;
+    int64_t count;
+    float m; /* REQUANT */
+    int32_t zero_x, zero_y;
+} reduce_params;
+
+/* ---- folding ---- */
+
+OCT_DEV float fold_start(fold_kind k, float)
+{
+    return k == FOLD_PROD ? 1.0f : k == FOLD_MAX ? -INFINITY : k == FOLD_MIN ? INFINITY : 0.0f;
+}
+OCT_DEV float fold_value(fold_kind k, float x)
+{
+    return k == FOLD_ABS ? fabsf(x) : k == FOLD_SQUARE ? x * x : x;
+}
+OCT_DEV float fold_join(const reduce_params &p, float a, float b)
+{
+    switch (p.fold) {
+    case FOLD_PROD:
+        return a * b;
+    case FOLD_MAX:
+        return b > a || b != b ? b : a;
+    case FOLD_MIN:
+        return b < a || b != b ? b : a;
+    default:
+        return a + b;
+    }
+}
+
+OCT_DEV int64_t int_start(const reduce_params &p)
+{
+    if (p.fold == FOLD_MAX)
+        return p.is_u64 ? 0 : INT64_MIN;
+    if (p.fold == FOLD_MIN)
+        return p.is_u64 ? -1 : INT64_MAX;
+    return p.fold == FOLD_PROD;
+}
+OCT_DEV int64_t fold_value(fold_kind k, int64_t x)
+{
+    return k == FOLD_ABS && x < 0 ? (int64_t)(0 - (uint64_t)x)
+           : k == FOLD_SQUARE     ? (int64_t)((uint64_t)x * (uint64_t)x)
+                                  : x;
+}
+OCT_DEV int64_t fold_join(const reduce_params &p, int64_t a, int64_t b)
+{
+    const bool less = p.is_u64 ? (uint64_t)a < (uint64_t)b : a < b;
+    switch (p.fold) {
+    case FOLD_PROD:
+        return (int64_t)((uint64_t)a * (uint64_t)b);
+    case FOLD_MAX:
+        return less ? b : a;
+    case FOLD_MIN:
+        return less ? a : b;
+    default:
+        return (int64_t)((uint64_t)a + (uint64_t)b);
+    }
+}
+
+template <class A>
+OCT_DEV A start_of(const reduce_params &p);
+template <>
+__device__ __forceinline__ float start_of<float>(const reduce_params &p)
+{
+    return fold_start(p.fold, 0.0f);
+}
+template <>
+__device__ __forceinline__ int64_t start_of<int64_t>(const reduce_params &p)
+{
+    return int_start(p);
+}
+
+OCT_DEV int64_t load_int(const void *p, oct_dtype dt, int64_t i)
+{
+    switch (dt) {
+    case OCT_DT_S8:
+        return ((const int8_t *)p)[i];
+    case OCT_DT_U8:
+    case OCT_DT_BOOL:
+        return ((const uint8_t *)p)[i];
+    case OCT_DT_S32:
+        return ((const int32_t *)p)[i];
+    case OCT_DT_U32:
+        return ((const uint32_t *)p)[i];
+    default:
+        return ((const int64_t *)p)[i];
+    }
+}
+OCT_DEV void load_one(float &v, const reduce_params &p, const void *x, int64_t i)
+{
+    v = oct_dev_get(x, p.from, i);
+}
+OCT_DEV void load_one(int64_t &v, const reduce_params &p, const void *x, int64_t i)
+{
+    v = load_int(x, p.from, i);
+}
+
+/* ---- finishing ---- */
+
+OCT_DEV void put_result(const reduce_params &p, void *y, int64_t at, float v)
+{
+    if (p.finish == FINISH_MEAN)
+        v /= (float)p.count;
+    else if (p.finish == FINISH_SQRT)
+        v = sqrtf(v);
+    else if (p.finish == FINISH_LOG)
+        v = logf(v);
+    oct_dev_put(y, p.to, at, v);
+}
+
+OCT_DEV void put_result(const reduce_params &p, void *y, int64_t at, int64_t v)
+{
+    if (p.finish == FINISH_REQUANT) {
+        const float sum = (float)(int32_t)(v - p.zero_x * p.count);
+        const int32_t q = oct_dev_clamp_q(rintf(fmaf(sum, p.m, 0.0f)) + (float)p.zero_y,
+                                          oct_dev_q_min(p.to), oct_dev_q_max(p.to));
+        ((int8_t *)y)[at] = (int8_t)q;
+        return;
+    }
+    if (p.finish == FINISH_MEAN)
+        v = p.count ? v / p.count : 0;
+    else if (p.finish == FINISH_SQRT)
+        v = (int64_t)sqrt((double)v);
+    switch (p.to) {
+    case OCT_DT_S8:
+    case OCT_DT_U8:
+    case OCT_DT_BOOL:
+        ((uint8_t *)y)[at] = (uint8_t)v;
+        break;
+    case OCT_DT_S32:
+    case OCT_DT_U32:
+        ((uint32_t *)y)[at] = (uint32_t)v;
+        break;
+    default:
+        ((int64_t *)y)[at] = v;
+        break;
+    }
+}
+
+/* ---- rows ---- */
+
+template <class A>
+OCT_DEV A shuffle(A v, int k)
+{
+    return __shfl_xor_sync(0xffffffffu, v, k);
+}
+
+template <class A>
+OCT_DEV A join_warp(const reduce_params &p, A v)
+{
+#pragma unroll
+    for (int k = 16; k > 0; k >>= 1)
+        v = fold_join(p, v, shuffle(v, k));
+    return v;
+}
+
+/* All threads of the group (warp or block) get the result. */
+template <class A>
+OCT_DEV A join_group(const reduce_params &p, A v, bool block, A *shared)
+{
+    v = join_warp(p, v);
+    if (!block)
+        return v;
+    __syncthreads();
+    if (threadIdx.x % 32 == 0)
+        shared[threadIdx.x / 32] = v;
+    __syncthreads();
+    return join_warp(p, threadIdx.x % 32 < WARPS ? shared[threadIdx.x % 32] : start_of<A>(p));
+}
+
+/* Elements `first`, first + step, ... of the result at `x0`; four at a time, so that loads overlap. */
+template <class A>
+OCT_DEV A fold_row(const reduce_params &p, const void *x, int64_t x0, uint32_t first, uint32_t step)
+{
+    A acc[4];
+#pragma unroll
+    for (int k = 0; k < 4; k++)
+        acc[k] = start_of<A>(p);
+    for (uint32_t i = first; i < p.inner.total; i += 4 * step) {
+#pragma unroll
+        for (int k = 0; k < 4; k++) {
+            const uint32_t at = i + k * step;
+            int64_t off[1];
+            A v;
+            if (at >= p.inner.total)
+                continue;
+            oct_dev_offsets(p.inner, at, off);
+            load_one(v, p, x, x0 + off[0]);
+            acc[k] = fold_join(p, acc[k], fold_value(p.fold, v));
+        }
+    }
+    return fold_join(p, fold_join(p, acc[0], acc[1]), fold_join(p, acc[2], acc[3]));
+}
+
+template <class A>
+static __global__ void __launch_bounds__(THREADS)
+    reduce_rows(reduce_params p, void *y, const void *x, bool block)
+{
+    __shared__ A shared[32];
+    const uint32_t result = block ? blockIdx.x : oct_dev_item() / 32;
+    const uint32_t lane = block ? threadIdx.x : threadIdx.x % 32;
+    int64_t off[2];
+    if (result >= p.results.total)
+        return; /* whole warps; in block mode never */
+    oct_dev_offsets(p.results, result, off);
+    A v = fold_row<A>(p, x, off[1], lane, block ? THREADS : 32);
+    v = join_group(p, v, block, shared);
+    if (lane == 0)
+        put_result(p, y, off[0], v);
+}
+
+/* max + log(sum(exp(x - max))) */
+static __global__ void __launch_bounds__(THREADS)
+    log_sum_exp_rows(reduce_params max, reduce_params sum, void *y, const void *x)
+{
+    __shared__ float shared[32];
+    int64_t off[2], in[1];
+    oct_dev_offsets(max.results, blockIdx.x, off);
+    const float top =
+        join_group(max, fold_row<float>(max, x, off[1], threadIdx.x, THREADS), true, shared);
+    const float shift = isinf(top) ? 0.0f : top;
+    float v = 0.0f;
+    for (uint32_t i = threadIdx.x; i < sum.inner.total; i += THREADS) {
+        oct_dev_offsets(sum.inner, i, in);
+        v += expf(oct_dev_get(x, sum.from, off[1] + in[0]) - shift);
+    }
+    v = join_group(sum, v, true, shared);
+    if (threadIdx.x == 0)
+        oct_dev_put(y, sum.to, off[0], logf(v) + shift);
+}
+
+/* ---- columns ---- */
+
+template <class A, class T>
+OCT_DEV A as_acc(T v);
+template <>
+__device__ __forceinline__ float as_acc<float, float>(float v)
+{
+    return v;
+}
+template <>
+__device__ __forceinline__ float as_acc<float, __half>(__half v)
+{
+    return __half2float(v);
+}
+template <>
+__device__ __forceinline__ int64_t as_acc<int64_t, int8_t>(int8_t v)
+{
+    return v;
+}
+template <>
+__device__ __forceinline__ int64_t as_acc<int64_t, uint8_t>(uint8_t v)
+{
+    return v;
+}
+
+/* Block (32, WARPS): lanes hold vectors of V results. Results' innermost dim is contiguous in both. */
+template <class A, class T, int V>
+static __global__ void __launch_bounds__(THREADS)
+    reduce_columns(reduce_params p, void *y, const T *x)
+{
+    __shared__ A part[WARPS][32 * V + 1];
+    const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const uint32_t result = blockIdx.x * 32 + lane; /* vectors */
+    int64_t off[2] = {0, 0}, in[1];
+    A acc[V];
+#pragma unroll
+    for (int i = 0; i < V; i++)
+        acc[i] = start_of<A>(p);
+    if (result < p.results.total) {
+        oct_dev_offsets(p.results, result, off);
+#pragma unroll 4
+        for (uint32_t r = warp; r < p.inner.total; r += WARPS) {
+            oct_dev_offsets(p.inner, r, in);
+            const oct_dev_vec<T, V> v =
+                *reinterpret_cast<const oct_dev_vec<T, V> *>(x + off[1] + in[0]);
+#pragma unroll
+            for (int i = 0; i < V; i++)
+                acc[i] = fold_join(p, acc[i], fold_value(p.fold, as_acc<A, T>(v.v[i])));
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < V; i++)
+        part[warp][i * 32 + lane] = acc[i];
+    __syncthreads();
+    for (uint32_t k = threadIdx.x; k < 32 * V; k += THREADS) {
+        const uint32_t owner = k / V, element = k % V;
+        A v = part[0][element * 32 + owner];
+        if (blockIdx.x * 32 + owner >= p.results.total)
+            continue;
+        for (int w = 1; w < WARPS; w++)
+            v = fold_join(p, v, part[w][element * 32 + owner]);
+        int64_t at[2];
+        oct_dev_offsets(p.results, blockIdx.x * 32 + owner, at);
+        put_result(p, y, at[0] + element, v);
+    }
+}
+
+/* ---- the op ---- */
+
+typedef struct reduce_op {
+    oct_cuda_op base;
+    reduce_params p;
+    oct_cuda_loop vectors; /* results in vectors; n_dims 0: not taken */
+    int vec;
+    bool is_float;
+} reduce_op;
+
+template <class A, class T, int V>
+static void launch_columns(const reduce_op *op, void *y, const void *x, cudaStream_t s)
+{
+    reduce_params p = op->p;
+    p.results = op->vectors;
+    reduce_columns<A, T, V>
+        <<<oct_cuda_blocks(p.results.total, 32), THREADS, 0, s>>>(p, y, (const T *)x);
+}
+
+static void run_columns(const reduce_op *op, void *y, const void *x, cudaStream_t s)
+{
+    if (op->p.from == OCT_DT_F32)
+        launch_columns<float, float, 4>(op, y, x, s);
+    else if (op->p.from == OCT_DT_F16)
+        launch_columns<float, __half, 8>(op, y, x, s);
+    else if (op->p.from == OCT_DT_S8)
+        launch_columns<int64_t, int8_t, 8>(op, y, x, s);
+    else
+        launch_columns<int64_t, uint8_t, 8>(op, y, x, s);
+}
+
+static oct_status run_reduce(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args *a)
+{
+    const reduce_op *op = (const reduce_op *)base;
+    const cudaStream_t s = oct_cuda_stream_of(a);
+    const reduce_params *p = &op->p;
+    void *y = a->out[0];
+    const void *x = a->in[0];
+    const bool block = p->inner.total > 2048 || (p->inner.total > 256 && p->results.total < 4096);
+    const uint32_t grid =
+        block ? p->results.total : oct_cuda_blocks((int64_t)p->results.total, WARPS);
+    if (p->results.total == 0)
+        return OCT_OK;
+    reduce_params max = *p;
+    max.fold = FOLD_MAX;
+    if (p->log_sum_exp)
+        log_sum_exp_rows<<<p->results.total, THREADS, 0, s>>>(max, *p, y, x);
+    else if (op->vectors.n_dims > 0 && oct_cuda_aligned(x, 16))
+        run_columns(op, y, x, s);
+    else if (op->is_float)
+        reduce_rows<float><<<grid, THREADS, 0, s>>>(*p, y, x, block);
+    else
+        reduce_rows<int64_t><<<grid, THREADS, 0, s>>>(*p, y, x, block);
+    return oct_cuda_launched(ctx, "reduction");
+}
+
+static bool build(const oct_op_desc *d, const bool *reduced, reduce_op *op, char *reason)
+{
+    const oct_tensor_desc *x = &d->in[0].desc, *y = &d->out[0].desc;
+    const bool keep = y->shape.n_dims == x->shape.n_dims;
+    oct_ref_loop results, inner;
+    int out = 0;
+    memset(&results, 0, sizeof results);
+    memset(&inner, 0, sizeof inner);
+    results.n_operands = inner.n_operands = 2;
+    op->p.count = 1;
+    for (int i = 0; i < x->shape.n_dims; i++) {
+        if (reduced[i]) {
+            oct_ref_loop_dim(&inner, x->shape.dim[i], x->stride[i], 0);
+            op->p.count *= x->shape.dim[i];
+        } else {
+            oct_ref_loop_dim(&results, x->shape.dim[i], y->stride[out], x->stride[i]);
+        }
+        out += keep || !reduced[i];
+    }
+    inner.n_operands = 1;
+    oct_ref_loop_optimize(&inner);
+    oct_ref_loop_optimize(&results);
+    if (oct_cuda_elems(&d->in[0]) > OCT_CUDA_MAX_ELEMS ||
+        !oct_cuda_loop_make(&results, 1, &op->p.results) ||
+        !oct_cuda_loop_make(&inner, 1, &op->p.inner))
+        return oct_cuda_no(reason, "more than 8 dims or 2^31 elements");
+    op->is_float = oct_dtype_is_float(x->dtype);
+    op->vec = x->dtype == OCT_DT_F32 ? 4 : 8;
+    const bool typed =
+        x->dtype == OCT_DT_F32 || x->dtype == OCT_DT_F16 || oct_cuda_is_8bit(x->dtype);
+    const int r = results.n_dims - 1, n = inner.n_dims - 1;
+    bool closer = typed && results.stride[1][r] == 1 && results.stride[0][r] == 1 &&
+                  inner.stride[0][n] != 1 && results.dim[r] % op->vec == 0;
+    for (int i = 0; i < inner.n_dims; i++)
+        closer = closer && inner.stride[0][i] % op->vec == 0;
+    if (closer && oct_cuda_loop_takes(&results, op->vec))
+        return oct_cuda_loop_make(&results, op->vec, &op->vectors);
+    return true;
+}
+
+static void fold_of(oct_op o, reduce_op *op)
+{
+    reduce_params *p = &op->p;
+    p->fold = o == OCT_OP_REDUCE_L1                                    ? FOLD_ABS
+              : o == OCT_OP_REDUCE_L2 || o == OCT_OP_REDUCE_SUM_SQUARE ? FOLD_SQUARE
+              : o == OCT_OP_REDUCE_PROD                                ? FOLD_PROD
+              : o == OCT_OP_REDUCE_MAX || o == OCT_OP_GLOBAL_MAX_POOL  ? FOLD_MAX
+              : o == OCT_OP_REDUCE_MIN                                 ? FOLD_MIN
+                                                                       : FOLD_SUM;
+    p->finish = o == OCT_OP_REDUCE_MEAN || o == OCT_OP_GLOBAL_AVERAGE_POOL ? FINISH_MEAN
+                : o == OCT_OP_REDUCE_L2                                    ? FINISH_SQRT
+                : o == OCT_OP_REDUCE_LOG_SUM                               ? FINISH_LOG
+                                                                           : FINISH_NONE;
+    p->log_sum_exp = o == OCT_OP_REDUCE_LOG_SUM_EXP;
+}
+
+static void set_types(const oct_op_desc *d, reduce_op *op)
+{
+    op->p.from = d->in[0].desc.dtype;
+    op->p.to = d->out[0].desc.dtype;
+    op->p.is_u64 = op->p.from == OCT_DT_U64;
+    fold_of(d->op, op);
+}
+
+/* Which axes are reduced; all by default, none with noop_with_empty_axes. */
+static bool axes_of(const oct_op_desc *d, bool *reduced)
+{
+    const int rank = d->in[0].desc.shape.n_dims;
+    int64_t axis[OCT_MAX_DIMS];
+    int n = 0;
+    if (!oct_cuda_ints(d, 1, axis, OCT_MAX_DIMS, &n))
+        return false;
+    for (int i = 0; i < rank; i++)
+        reduced[i] = n == 0 && !((const oct_attr_reduce *)d->attr)->noop_with_empty_axes;
+    for (int k = 0; k < n; k++)
+        reduced[axis[k] < 0 ? axis[k] + rank : axis[k]] = true;
+    return true;
+}
+
+static bool query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *c, char *reason)
+{
+    const oct_dtype dt = d->in[0].desc.dtype;
+    const bool logs = d->op == OCT_OP_REDUCE_LOG_SUM || d->op == OCT_OP_REDUCE_LOG_SUM_EXP;
+    bool reduced[OCT_MAX_DIMS];
+    reduce_op op;
+    (void)be;
+    (void)ctx;
+    memset(&op, 0, sizeof op);
+    if (d->in[0].quant.n > 0 || d->out[0].quant.n > 0)
+        return oct_cuda_no(reason, "quantized operand");
+    const bool integer = dt == OCT_DT_S8 || dt == OCT_DT_U8 || dt == OCT_DT_S32 ||
+                         dt == OCT_DT_U32 || dt == OCT_DT_S64 || dt == OCT_DT_U64 ||
+                         dt == OCT_DT_BOOL;
+    if (!(oct_cuda_is_real(dt) || dt == OCT_DT_BF16 || (integer && !logs)))
+        return oct_cuda_no(reason, "reductions take f32, f16 and integers");
+    if (!axes_of(d, reduced))
+        return oct_cuda_no(reason, "axes are not known ahead");
+    if (!build(d, reduced, &op, reason))
+        return false;
+    /* an empty maximum of a narrow integer would not be its least value */
+    if (op.p.count == 0 && integer)
+        return oct_cuda_no(reason, "nothing to reduce");
+    return oct_cuda_name(c, op.vectors.n_dims > 0 ? "reduce:columns" : "reduce:rows");
+}
+
+static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, const oct_candidate *c,
+                          oct_cuda_op **out)
+{
+    char reason[OCT_REASON_BYTES];
+    bool reduced[OCT_MAX_DIMS];
+    reduce_op *op = oct_cuda_make<reduce_op>(be, ctx, run_reduce);
+    (void)c;
+    if (!op)
+        return OCT_ERR_NOMEM;
+    (void)axes_of(d, reduced);
+    (void)build(d, reduced, op, reason);
+    set_types(d, op);
+    *out = &op->base;
+    return OCT_OK;
+}
+
+/* ---- global pools: all spatial axes ---- */
+
+static bool pool_build(const oct_op_desc *d, reduce_op *op, char *reason)
+{
+    bool reduced[OCT_MAX_DIMS];
+    for (int i = 0; i < d->in[0].desc.shape.n_dims; i++)
+        reduced[i] = i >= 2;
+    return build(d, reduced, op, reason);
+}
+
+bool oct_cuda_global_pool_query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *c,
+                                char *reason)
+{
+    const oct_operand *x = &d->in[0], *y = &d->out[0];
+    const bool q8 = oct_cuda_is_8bit(x->desc.dtype);
+    const bool alike = x->desc.dtype == y->desc.dtype && oct_cuda_same_quant(&x->quant, &y->quant);
+    reduce_op op;
+    (void)be;
+    (void)ctx;
+    memset(&op, 0, sizeof op);
+    if (d->epilogue.residual >= 0 || d->epilogue.act != OCT_ACT_NONE)
+        return oct_cuda_no(reason, "pools take no epilogue");
+    if (!pool_build(d, &op, reason))
+        return false;
+    bool ok = oct_cuda_is_real(x->desc.dtype) && alike && x->quant.n == 0;
+    if (d->op == OCT_OP_GLOBAL_LP_POOL) {
+        const int64_t p = ((const oct_attr_norm *)d->attr)->p;
+        ok = ok && (p == 1 || p == 2);
+    }
+    if (q8 && d->op == OCT_OP_GLOBAL_MAX_POOL)
+        ok = alike && op.p.count > 0;
+    if (q8 && d->op == OCT_OP_GLOBAL_AVERAGE_POOL)
+        ok = oct_cuda_is_8bit(y->desc.dtype) && x->quant.n == 1 && y->quant.n == 1 &&
+             op.p.count <= INT32_MAX / 255;
+    if (!ok)
+        return oct_cuda_no(reason, "types, scales or p of a global pool");
+    return oct_cuda_name(c, op.vectors.n_dims > 0 ? "global_pool:columns" : "global_pool:rows");
+}
+
+oct_status oct_cuda_global_pool_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d,
+                                        const oct_candidate *c, oct_cuda_op **out)
+{
+    char reason[OCT_REASON_BYTES];
+    reduce_op *op = oct_cuda_make<reduce_op>(be, ctx, run_reduce);
+    (void)c;
+    if (!op)
+        return OCT_ERR_NOMEM;
+    (void)pool_build(d, op, reason);
+    set_types(d, op);
+    if (d->op == OCT_OP_GLOBAL_LP_POOL) {
+        const bool abs = ((const oct_attr_norm *)d->attr)->p == 1;
+        op->p.fold = abs ? FOLD_ABS : FOLD_SQUARE;
+        op->p.finish = abs ? FINISH_NONE : FINISH_SQRT;
+    }
+    if (d->op == OCT_OP_GLOBAL_AVERAGE_POOL && oct_cuda_is_8bit(op->p.from)) {
+        const oct_qparams qx = d->in[0].quant.q[0], qy = d->out[0].quant.q[0];
+        op->p.finish = FINISH_REQUANT;
+        op->p.m = (float)((double)qx.scale / ((double)qy.scale * (double)op->p.count));
+        op->p.zero_x = qx.zero_point;
+        op->p.zero_y = qy.zero_point;
+    }
+    *out = &op->base;
+    return OCT_OK;
+}
+
+/* ---- the family ---- */
+
+#define ROW(op)                     \
+    {                               \
+        OCT_OP_##op, query, prepare \
+    }
+#define OWN(op, name)                                                   \
+    {                                                                   \
+        OCT_OP_##op, oct_cuda_##name##_query, oct_cuda_##name##_prepare \
+    }
+
+static const oct_cuda_row rows[] = {
+    ROW(REDUCE_SUM),
+    ROW(REDUCE_MEAN),
+    ROW(REDUCE_MAX),
+    ROW(REDUCE_MIN),
+    ROW(REDUCE_PROD),
+    ROW(REDUCE_L1),
+    ROW(REDUCE_L2),
+    ROW(REDUCE_SUM_SQUARE),
+    ROW(REDUCE_LOG_SUM),
+    ROW(REDUCE_LOG_SUM_EXP),
+    OWN(SOFTMAX, softmax),
+    OWN(LOG_SOFTMAX, softmax),
+    OWN(HARDMAX, softmax),
+    OWN(LAYER_NORM, row_norm),
+    OWN(RMS_NORM, row_norm),
+    OWN(BATCH_NORM, channel_norm),
+    OWN(INSTANCE_NORM, channel_norm),
+    OWN(GROUP_NORM, channel_norm),
+    OWN(MEAN_VARIANCE_NORM, channel_norm),
+    OWN(LP_NORM, channel_norm),
+    OWN(LRN, lrn),
+    OWN(ARG_MAX, arg),
+    OWN(ARG_MIN, arg),
+    OWN(TOP_K, top_k),
+    OWN(CUM_SUM, cum_sum),
+};
+extern "C" const oct_cuda_rows oct_cuda_rows_reduce = {rows, sizeof rows / sizeof rows[0]};
