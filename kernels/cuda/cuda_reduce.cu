@@ -35,7 +35,7 @@ typedef struct reduce_params {
 
 /* ---- folding ---- */
 
-OCT_DEV float fold_start(fold_kind k, float)
+OCT_DEV float fold_start(fold_kind k)
 {
     return k == FOLD_PROD ? 1.0f : k == FOLD_MAX ? -INFINITY : k == FOLD_MIN ? INFINITY : 0.0f;
 }
@@ -91,7 +91,7 @@ OCT_DEV A start_of(const reduce_params &p);
 template <>
 __device__ __forceinline__ float start_of<float>(const reduce_params &p)
 {
-    return fold_start(p.fold, 0.0f);
+    return fold_start(p.fold);
 }
 template <>
 __device__ __forceinline__ int64_t start_of<int64_t>(const reduce_params &p)
