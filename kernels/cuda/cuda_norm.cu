@@ -15,10 +15,40 @@ typedef struct norm_params {
     void *mean, *inv;             /* NULL: not wanted */
 } norm_params;
 
+OCT_DEV float param_at(const void *p, bool half, uint32_t i)
+{
+    return half ? __half2float(((const __half *)p)[i]) : ((const float *)p)[i];
+}
+
 OCT_DEV float scaled(const norm_params &p, float v, uint32_t i)
 {
-    const float b = p.bias ? oct_dev_get(p.bias, p.bias_type, p.bias_steps ? i : 0) : 0.0f;
-    return v * oct_dev_get(p.scale, p.scale_type, p.scale_steps ? i : 0) + b;
+    const float b =
+        p.bias ? param_at(p.bias, p.bias_type == OCT_DT_F16, p.bias_steps ? i : 0) : 0.0f;
+    return v * param_at(p.scale, p.scale_type == OCT_DT_F16, p.scale_steps ? i : 0) + b;
+}
+
+/* The same for all elements of a row in registers: the types are looked at once. */
+template <class S, class R>
+OCT_DEV void scale_row(R &r, const void *scale, bool steps)
+{
+    r.each([&](float &v, uint32_t i) { v *= oct_dev_f32(((const S *)scale)[steps ? i : 0]); });
+}
+template <class S, class R>
+OCT_DEV void shift_row(R &r, const void *bias, bool steps)
+{
+    r.each([&](float &v, uint32_t i) { v += oct_dev_f32(((const S *)bias)[steps ? i : 0]); });
+}
+template <class R>
+OCT_DEV void finish_row(const norm_params &p, R &r)
+{
+    if (p.scale_type == OCT_DT_F16)
+        scale_row<__half>(r, p.scale, p.scale_steps);
+    else
+        scale_row<float>(r, p.scale, p.scale_steps);
+    if (p.bias && p.bias_type == OCT_DT_F16)
+        shift_row<__half>(r, p.bias, p.bias_steps);
+    else if (p.bias)
+        shift_row<float>(r, p.bias, p.bias_steps);
 }
 
 OCT_DEV void put_statistics(const norm_params &p, uint32_t row, float mean, float inv)
@@ -51,7 +81,8 @@ static __global__ void __launch_bounds__(OCT_ROW_THREADS)
     });
     square = oct_row_sum<R::group>(square, shared);
     const float inv = 1.0f / sqrtf(square / (float)p.n + p.epsilon);
-    r.each([&](float &v, uint32_t i) { v = scaled(p, v * inv, i); });
+    r.each([&](float &v, uint32_t) { v *= inv; });
+    finish_row(p, r);
     r.store(y + (int64_t)row * p.n);
     if (r.lane == 0)
         put_statistics(p, row, mean, inv);

@@ -13,14 +13,8 @@
 #define THREADS 256
 #define WARPS (THREADS / 32)
 
-typedef enum fold_kind { FOLD_SUM, FOLD_ABS, FOLD_SQUARE, FOLD_PROD, FOLD_MAX, FOLD_MIN } fold_kind;
-typedef enum finish_kind {
-    FINISH_NONE,
-    FINISH_MEAN,
-    FINISH_SQRT,
-    FINISH_LOG,
-    FINISH_REQUANT
-} finish_kind;
+enum fold_kind { FOLD_SUM, FOLD_ABS, FOLD_SQUARE, FOLD_PROD, FOLD_MAX, FOLD_MIN };
+enum finish_kind { FINISH_NONE, FINISH_MEAN, FINISH_SQRT, FINISH_LOG, FINISH_REQUANT };
 
 typedef struct reduce_params {
     oct_cuda_loop results, inner; /* results: dst, src; inner: src */
@@ -407,7 +401,6 @@ static bool build(const oct_op_desc *d, const bool *reduced, reduce_op *op, char
         !oct_cuda_loop_make(&results, 1, &op->p.results) ||
         !oct_cuda_loop_make(&inner, 1, &op->p.inner))
         return oct_cuda_no(reason, "more than 8 dims or 2^31 elements");
-    op->is_float = oct_dtype_is_float(x->dtype);
     op->vec = x->dtype == OCT_DT_F32 ? 4 : 8;
     const bool typed =
         x->dtype == OCT_DT_F32 || x->dtype == OCT_DT_F16 || oct_cuda_is_8bit(x->dtype);
@@ -442,6 +435,7 @@ static void set_types(const oct_op_desc *d, reduce_op *op)
     op->p.from = d->in[0].desc.dtype;
     op->p.to = d->out[0].desc.dtype;
     op->p.is_u64 = op->p.from == OCT_DT_U64;
+    op->is_float = oct_dtype_is_float(op->p.from);
     fold_of(d->op, op);
 }
 
@@ -569,14 +563,10 @@ oct_status oct_cuda_global_pool_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op
 
 /* ---- the family ---- */
 
-#define ROW(op)                     \
-    {                               \
-        OCT_OP_##op, query, prepare \
-    }
-#define OWN(op, name)                                                   \
-    {                                                                   \
-        OCT_OP_##op, oct_cuda_##name##_query, oct_cuda_##name##_prepare \
-    }
+/* clang-format off */
+#define ROW(op) {OCT_OP_##op, query, prepare}
+#define OWN(op, name) {OCT_OP_##op, oct_cuda_##name##_query, oct_cuda_##name##_prepare}
+/* clang-format on */
 
 static const oct_cuda_row rows[] = {
     ROW(REDUCE_SUM),
