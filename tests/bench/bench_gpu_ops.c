@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "kernels/backend.h"
 #include "kernels/op_schema.h"
 
 enum { RUNS = 20, REPEATS = 5, MAX_IN = 5 };
