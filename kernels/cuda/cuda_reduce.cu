@@ -12,6 +12,7 @@
 
 #define THREADS 256
 #define WARPS (THREADS / 32)
+#define RUN 128 /* elements added in a row */
 
 enum fold_kind { FOLD_SUM, FOLD_ABS, FOLD_SQUARE, FOLD_PROD, FOLD_MAX, FOLD_MIN };
 enum finish_kind { FINISH_NONE, FINISH_MEAN, FINISH_SQRT, FINISH_LOG, FINISH_REQUANT };
@@ -290,17 +291,26 @@ static __global__ void __launch_bounds__(THREADS)
 #pragma unroll
     for (int i = 0; i < V; i++)
         acc[i] = start_of<A>(p);
-    if (result < p.results.total) {
+    if (result < p.results.total)
         oct_dev_offsets(p.results, result, off);
+    for (uint32_t r0 = warp; r0 < p.inner.total && result < p.results.total; r0 += RUN * WARPS) {
+        A run[V]; /* sums of sums: the error of f32 stays small */
+#pragma unroll
+        for (int i = 0; i < V; i++)
+            run[i] = start_of<A>(p);
+        const uint32_t end = min(p.inner.total, r0 + RUN * WARPS);
 #pragma unroll 4
-        for (uint32_t r = warp; r < p.inner.total; r += WARPS) {
+        for (uint32_t r = r0; r < end; r += WARPS) {
             oct_dev_offsets(p.inner, r, in);
             const oct_dev_vec<T, V> v =
                 *reinterpret_cast<const oct_dev_vec<T, V> *>(x + off[1] + in[0]);
 #pragma unroll
             for (int i = 0; i < V; i++)
-                acc[i] = fold_join(p, acc[i], fold_value(p.fold, as_acc<A, T>(v.v[i])));
+                run[i] = fold_join(p, run[i], fold_value(p.fold, as_acc<A, T>(v.v[i])));
         }
+#pragma unroll
+        for (int i = 0; i < V; i++)
+            acc[i] = fold_join(p, acc[i], run[i]);
     }
 #pragma unroll
     for (int i = 0; i < V; i++)
@@ -566,33 +576,15 @@ oct_status oct_cuda_global_pool_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op
 /* clang-format off */
 #define ROW(op) {OCT_OP_##op, query, prepare}
 #define OWN(op, name) {OCT_OP_##op, oct_cuda_##name##_query, oct_cuda_##name##_prepare}
-/* clang-format on */
-
 static const oct_cuda_row rows[] = {
-    ROW(REDUCE_SUM),
-    ROW(REDUCE_MEAN),
-    ROW(REDUCE_MAX),
-    ROW(REDUCE_MIN),
-    ROW(REDUCE_PROD),
-    ROW(REDUCE_L1),
-    ROW(REDUCE_L2),
-    ROW(REDUCE_SUM_SQUARE),
-    ROW(REDUCE_LOG_SUM),
+    ROW(REDUCE_SUM), ROW(REDUCE_MEAN), ROW(REDUCE_MAX), ROW(REDUCE_MIN), ROW(REDUCE_PROD),
+    ROW(REDUCE_L1), ROW(REDUCE_L2), ROW(REDUCE_SUM_SQUARE), ROW(REDUCE_LOG_SUM),
     ROW(REDUCE_LOG_SUM_EXP),
-    OWN(SOFTMAX, softmax),
-    OWN(LOG_SOFTMAX, softmax),
-    OWN(HARDMAX, softmax),
-    OWN(LAYER_NORM, row_norm),
-    OWN(RMS_NORM, row_norm),
-    OWN(BATCH_NORM, channel_norm),
-    OWN(INSTANCE_NORM, channel_norm),
-    OWN(GROUP_NORM, channel_norm),
-    OWN(MEAN_VARIANCE_NORM, channel_norm),
-    OWN(LP_NORM, channel_norm),
-    OWN(LRN, lrn),
-    OWN(ARG_MAX, arg),
-    OWN(ARG_MIN, arg),
-    OWN(TOP_K, top_k),
-    OWN(CUM_SUM, cum_sum),
+    OWN(SOFTMAX, softmax), OWN(LOG_SOFTMAX, softmax), OWN(HARDMAX, softmax),
+    OWN(LAYER_NORM, row_norm), OWN(RMS_NORM, row_norm),
+    OWN(BATCH_NORM, channel_norm), OWN(INSTANCE_NORM, channel_norm), OWN(GROUP_NORM, channel_norm),
+    OWN(MEAN_VARIANCE_NORM, channel_norm), OWN(LP_NORM, channel_norm), OWN(LRN, lrn),
+    OWN(ARG_MAX, arg), OWN(ARG_MIN, arg), OWN(TOP_K, top_k), OWN(CUM_SUM, cum_sum),
 };
+/* clang-format on */
 extern "C" const oct_cuda_rows oct_cuda_rows_reduce = {rows, sizeof rows / sizeof rows[0]};
