@@ -3,8 +3,6 @@
 
 #if defined(OCT_X86)
 
-#include <math.h>
-
 #define BLOCK 64
 #define SLAB_BYTES (64 * 1024) /* of input rows copied at once */
 
@@ -119,14 +117,12 @@ oct_status oct_q8_dw_params(oct_q8_conv *op, oct_ctx *ctx)
     if (!comp)
         return OCT_ERR_NOMEM;
     float *m = (float *)(void *)(comp + n), *b = m + n;
-    op->dw.tame = true;
+    op->dw.tame = oct_q8_is_tame(op);
     for (size_t i = 0; i < n; i++) {
         const size_t c = (i / BLOCK * BLOCK + oct_dw_byte(i % BLOCK)) % channels;
         comp[i] = op->comp[c];
         m[i] = o->m[c];
         b[i] = o->b[c];
-        const double sum = (double)op->taps * 255.0 * 128.0 + fabs((double)comp[i]);
-        op->dw.tame = op->dw.tame && sum * fabs(m[i]) + fabs(b[i]) < 1e9;
     }
     return OCT_OK;
 }
@@ -220,6 +216,10 @@ static void run_rows(const job *j, int64_t image, int64_t first, size_t n, uint8
                     .groups = op->dw.groups,
                     .step = op->dw.period * BLOCK,
                     .bytes = (size_t)(c->w.out[2] * c->out_channels),
+                    .act = rq->act,
+                    .a = rq->a,
+                    .b_act = rq->b,
+                    .factor = rq->scaled ? 1.0f : 1.0f / rq->out.scale,
                     .tame = op->dw.tame,
                     .flip = (uint8_t)bias,
                     .lo = (int8_t)(rq->lo - bias),

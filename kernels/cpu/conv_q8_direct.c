@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/conv_q8_internal.h"
 
-#include <math.h>
-
 #if defined(OCT_X86)
 
 #define TILE OCT_VNNI_ROWS
@@ -185,19 +183,6 @@ oct_status oct_q8_direct_pack(const oct_q8_conv *op, oct_ctx *ctx, uint32_t *out
     return OCT_OK;
 }
 
-/* Scaled sums stay far inside s32, so that packing them saturates as clamping does. */
-static bool stays_inside(const oct_q8_conv *op)
-{
-    const oct_q8_out *o = &op->finish.out[0];
-    const double terms = (double)(op->taps * op->k) * 255.0 * 128.0;
-    for (size_t c = 0; c < (size_t)op->win.out_channels; c++) {
-        const double sum = terms + fabs((double)op->comp[c]);
-        if (!(sum * fabs(o->m[c]) + fabs(o->b[c]) + 512.0 * fabs(o->rq.r) < 1e9))
-            return false;
-    }
-    return true;
-}
-
 static void set_finish(oct_q8_conv *op)
 {
     oct_vnni_finish *f = &op->direct.finish;
@@ -207,8 +192,11 @@ static void set_finish(oct_q8_conv *op)
     const int res_bias = op->finish.residual == OCT_DT_U8 ? 128 : 0;
     f->other = &op->finish;
     f->bytes = op->finish.n_out == 1 && (o->dtype == OCT_DT_S8 || o->dtype == OCT_DT_U8) &&
-               rq->scaled && rq->act == OCT_ACT_NONE && op->finish.residual != OCT_DT_F32 &&
-               stays_inside(op);
+               op->finish.residual != OCT_DT_F32 && oct_q8_is_tame(op);
+    f->act = rq->act;
+    f->a = rq->a;
+    f->b = rq->b;
+    f->factor = rq->scaled ? 1.0f : 1.0f / rq->out.scale;
     f->flip = (uint8_t)out_bias;
     f->zero = rq->out.zero_point - out_bias;
     f->lo = (int8_t)(rq->lo - out_bias);

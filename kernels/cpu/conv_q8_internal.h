@@ -80,6 +80,9 @@ bool oct_q8_conv_plan(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_co
                       char *reason);
 /* Packs weights, factors and padding; on failure the caller calls deinit. */
 oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op);
+/* Values before rounding stay far inside s32, so that packing them with saturation clamps them.
+ * Activations add at most 1, and multiply by no more than their parameters. After set_factors. */
+bool oct_q8_is_tame(const oct_q8_conv *op);
 void oct_q8_conv_deinit(oct_cpu *be, oct_q8_conv *op);
 
 #if defined(OCT_X86)

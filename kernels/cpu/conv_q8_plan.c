@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/conv_q8_internal.h"
 
+#include <math.h>
+
 #define CHUNK_TILES 8
 #define COPY_BYTES (256 * 1024) /* of rows copied at once, so that they stay in L2 */
 
@@ -148,13 +150,11 @@ static void choose(oct_q8_conv *op)
     op->lanes_copied = (op->taps * op->k * width + 3) / 4;
 }
 
-/* The fast depthwise form: weights that fit s8 and nothing after the sum but a scale and bounds. */
+/* The fast depthwise form: weights that fit s8, one 8-bit output, no residual. */
 static bool fits_dw_vnni(const oct_q8_conv *op, const oct_op_desc *d)
 {
-    const oct_act act = d->epilogue.act;
     return op->depthwise && op->kernels->tile[OCT_Q8_U8S8] && weights_fit_s8(op) && d->n_out == 1 &&
-           is_8bit(d->out[0].desc.dtype) && d->epilogue.residual < 0 &&
-           (act == OCT_ACT_NONE || act == OCT_ACT_RELU || act == OCT_ACT_CLIP);
+           is_8bit(d->out[0].desc.dtype) && d->epilogue.residual < 0;
 }
 
 static void set_blocks(oct_q8_conv *op)
@@ -362,6 +362,20 @@ static void set_factors(oct_q8_conv *op, const oct_op_desc *d)
         out->m = m;
         out->b = m + n;
     }
+}
+
+bool oct_q8_is_tame(const oct_q8_conv *op)
+{
+    const oct_q8_out *o = &op->finish.out[0];
+    const double terms = (double)(op->taps * op->k) * 255.0 * 128.0;
+    const double slope = fmax(1.0, fmax(fabs(o->rq.a), fabs(o->rq.b)));
+    const double factor = slope * (o->rq.scaled ? 1.0 : 1.0 / o->rq.out.scale);
+    for (size_t c = 0; c < (size_t)op->win.out_channels; c++) {
+        const double sum = (terms + fabs((double)op->comp[c])) * fabs(o->m[c]);
+        if (!((sum + fabs(o->b[c]) + 512.0 * fabs(o->rq.r) + 1.0) * factor < 1e9))
+            return false;
+    }
+    return true;
 }
 
 oct_status oct_q8_conv_pack(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_q8_conv *op)

@@ -4,7 +4,7 @@
  */
 #include "kernels/cpu/depthwise_q8.h"
 
-#include "kernels/cpu/simd_base_internal.h"
+#include "kernels/cpu/act_quick_internal.h"
 
 #define MAX_GROUPS 3 /* whose weights stay in registers: 3x3 */
 
@@ -42,11 +42,14 @@ SIMD_INLINE scaling scaling_of(const oct_dw_row *t)
     return s;
 }
 
-SIMD_INLINE void store(const scaling *s, const vec sum[4], const bool tame, uint8_t *y, size_t left)
+SIMD_INLINE void store(const oct_dw_row *t, const scaling *s, const oct_act act, const vec sum[4],
+                       const bool tame, uint8_t *y, size_t left)
 {
     vec q[4];
     for (int v = 0; v < 4; v++) {
         __m512 x = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[v]), s->m[v], s->b[v]);
+        if (act != OCT_ACT_NONE)
+            x = _mm512_mul_ps(quick_act(act, t->a, t->b_act, x), _mm512_set1_ps(t->factor));
         if (!tame) /* what converts to INT32_MIN from above is out of any bounds */
             x = _mm512_min_ps(x, _mm512_set1_ps(1e9f));
         q[v] = _mm512_cvtps_epi32(x);
@@ -72,7 +75,7 @@ SIMD_INLINE void load_group(const oct_dw_row *t, size_t group, size_t at, vec la
 
 /* Few groups: their weights stay in registers along the row. */
 SIMD_INLINE void short_row(const oct_dw_row *t, const size_t groups, const bool pairs,
-                           const bool tame)
+                           const oct_act act)
 {
     const scaling s = scaling_of(t);
     const uint8_t *below = t->w + groups * 256;
@@ -92,9 +95,9 @@ SIMD_INLINE void short_row(const oct_dw_row *t, const size_t groups, const bool 
                 next[v] = _mm512_dpbusd_epi32(next[v], lanes[v],
                                               _mm512_loadu_si512(below + 256 * g + 64 * v));
         }
-        store(&s, sum, tame, t->y[0] + at, t->bytes - at);
+        store(t, &s, act, sum, true, t->y[0] + at, t->bytes - at);
         if (pairs)
-            store(&s, next, tame, t->y[1] + at, t->bytes - at);
+            store(t, &s, act, next, true, t->y[1] + at, t->bytes - at);
     }
 }
 
@@ -116,20 +119,32 @@ static void long_row(const oct_dw_row *t)
                 next[v] = _mm512_dpbusd_epi32(next[v], lanes[v],
                                               _mm512_loadu_si512(below + 256 * g + 64 * v));
         }
-        store(&s, sum, t->tame, t->y[0] + at, t->bytes - at);
+        store(t, &s, t->act, sum, t->tame, t->y[0] + at, t->bytes - at);
         if (second)
-            store(&s, next, t->tame, t->y[1] + at, t->bytes - at);
+            store(t, &s, t->act, next, t->tame, t->y[1] + at, t->bytes - at);
     }
+}
+
+SIMD_INLINE void rows_of_three(const oct_dw_row *t, const oct_act act)
+{
+    if (t->y[1])
+        short_row(t, 3, true, act);
+    else
+        short_row(t, 3, false, act);
 }
 
 void oct_dw_row_avx512(const oct_dw_row *t)
 {
     if (t->groups != 3 || !t->tame)
         long_row(t);
-    else if (t->y[1])
-        short_row(t, 3, true, true);
+    else if (t->act == OCT_ACT_NONE)
+        rows_of_three(t, OCT_ACT_NONE);
+    else if (t->act == OCT_ACT_SWISH)
+        rows_of_three(t, OCT_ACT_SWISH);
+    else if (t->act == OCT_ACT_HARD_SWISH)
+        rows_of_three(t, OCT_ACT_HARD_SWISH);
     else
-        short_row(t, 3, false, true);
+        long_row(t);
 }
 
 void oct_dw_copy_avx512(uint8_t *to, const uint8_t *from, size_t n, uint8_t flip)

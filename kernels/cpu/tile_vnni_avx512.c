@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/tile_vnni.h"
 
-#include "kernels/cpu/requant_simd_internal.h"
+#include "kernels/cpu/act_quick_internal.h"
 
 /* Sums are vectors of s32 by type too: gcc 12 copies __m512i accumulators on every use. */
 typedef int32_t vsum __attribute__((vector_size(64)));
@@ -50,8 +50,14 @@ SIMD_INLINE void residual_of(const scaling *s, const char *p, vf out[2], const i
         out[1] = vf_sub(vi_to_f32(_mm512_cvtepi8_epi32(_mm256_extracti128_si256(x, 1))), s->r_zero);
 }
 
-SIMD_INLINE void store_row(const scaling *s, char *y, const char *residual, vi left, vi right,
-                           const int vectors)
+SIMD_INLINE vf activate(const oct_vnni_finish *f, vf v)
+{
+    return vf_mul(quick_act(f->act, f->a, f->b, v), vf_set(f->factor));
+}
+
+/* `f`: with an activation, else NULL. */
+SIMD_INLINE void store_row(const scaling *s, const oct_vnni_finish *f, char *y,
+                           const char *residual, vi left, vi right, const int vectors)
 {
     vf v[2] = {_mm512_fmadd_ps(vi_to_f32(left), s->m[0], s->b[0]), vf_zero()};
     if (vectors == 2)
@@ -62,6 +68,11 @@ SIMD_INLINE void store_row(const scaling *s, char *y, const char *residual, vi l
         v[0] = _mm512_fmadd_ps(res[0], s->r, v[0]);
         if (vectors == 2)
             v[1] = _mm512_fmadd_ps(res[1], s->r, v[1]);
+    }
+    if (f) {
+        v[0] = activate(f, v[0]);
+        if (vectors == 2)
+            v[1] = activate(f, v[1]);
     }
     __m256i q;
     if (vectors == 2) {
@@ -82,23 +93,26 @@ SIMD_INLINE void store_row(const scaling *s, char *y, const char *residual, vi l
         _mm_storeu_si128((__m128i *)(void *)y, _mm256_castsi256_si128(q));
 }
 
-SIMD_INLINE void store_rows(const oct_vnni_tile *t, const int32_t *sums, size_t rows,
-                            const int vectors)
+SIMD_INLINE void store_rows(const oct_vnni_tile *t, const int32_t *sums, const oct_vnni_finish *f,
+                            const bool residual, const int vectors)
 {
     const scaling s = scaling_of(t, vectors);
     char *y = t->y;
-    if (!t->residual) {
-        for (size_t r = 0; r < rows; r++, y += t->y_step) {
-            const vi *row = (const vi *)(const void *)(sums + r * 16 * (size_t)vectors);
-            store_row(&s, y, NULL, row[0], row[vectors - 1], vectors);
-        }
-        return;
-    }
-    const char *residual = t->residual;
-    for (size_t r = 0; r < rows; r++, y += t->y_step, residual += t->residual_step) {
+    const char *res = t->residual;
+    for (size_t r = 0; r < t->rows; r++, y += t->y_step) {
         const vi *row = (const vi *)(const void *)(sums + r * 16 * (size_t)vectors);
-        store_row(&s, y, residual, row[0], row[vectors - 1], vectors);
+        store_row(&s, f, y, residual ? res : NULL, row[0], row[vectors - 1], vectors);
+        if (residual)
+            res += t->residual_step;
     }
+}
+
+static void store_activated(const oct_vnni_tile *t, const int32_t *sums, size_t vectors)
+{
+    if (vectors == 2)
+        store_rows(t, sums, t->finish, t->residual != NULL, 2);
+    else
+        store_rows(t, sums, t->finish, t->residual != NULL, 1);
 }
 
 /* Sums of a row back in the order of the channels. */
@@ -123,21 +137,27 @@ static void store_other(const oct_vnni_tile *t, const int32_t *sums, size_t vect
     }
 }
 
+SIMD_INLINE void finish(const oct_vnni_tile *t, const int32_t *sums, const int vectors)
+{
+    if (!t->finish->bytes)
+        store_other(t, sums, (size_t)vectors);
+    else if (t->finish->act != OCT_ACT_NONE)
+        store_activated(t, sums, (size_t)vectors);
+    else if (t->residual)
+        store_rows(t, sums, NULL, true, vectors);
+    else
+        store_rows(t, sums, NULL, false, vectors);
+}
+
 /* Apart, and through memory: sums that are live across this code would not stay in registers. */
 static __attribute__((noinline)) void finish_2(const oct_vnni_tile *t, const int32_t *sums)
 {
-    if (t->finish->bytes)
-        store_rows(t, sums, t->rows, 2);
-    else
-        store_other(t, sums, 2);
+    finish(t, sums, 2);
 }
 
 static __attribute__((noinline)) void finish_1(const oct_vnni_tile *t, const int32_t *sums)
 {
-    if (t->finish->bytes)
-        store_rows(t, sums, t->rows, 1);
-    else
-        store_other(t, sums, 1);
+    finish(t, sums, 1);
 }
 
 /* ---- sums ----------------------------------------------------------------------------------- */
