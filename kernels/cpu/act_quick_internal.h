@@ -8,6 +8,8 @@
 
 #include "kernels/cpu/requant_simd_internal.h"
 
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+
 SIMD_INLINE vf quick_sigmoid(vf x)
 {
     /* 2^f on |f| <= 1/2: ln2^k / k!, what is left out is below 1.2e-7 */
@@ -35,5 +37,7 @@ SIMD_INLINE vf quick_act(oct_act act, float a, float b, vf x)
         return vf_hard_swish(x);
     return act_vector(act, a, b, x);
 }
+
+#endif
 
 #endif /* OCT_KERNELS_CPU_ACT_QUICK_INTERNAL_H */

@@ -12,8 +12,9 @@ static const oct_cpu_rows *const families[] = {
 #if defined(OCT_HAVE_ONEDNN)
     &oct_cpu_rows_dnnl_conv,
 #endif
-    &oct_cpu_rows_conv_f32,  &oct_cpu_rows_matmul_f32, &oct_cpu_rows_conv_q8, &oct_cpu_rows_eltwise,
-    &oct_cpu_rows_pool,      &oct_cpu_rows_quant,      &oct_cpu_rows_reorder, &oct_cpu_rows_norm,
+    &oct_cpu_rows_conv_f32,  &oct_cpu_rows_matmul_f32, &oct_cpu_rows_conv_q8,
+    &oct_cpu_rows_eltwise,   &oct_cpu_rows_pool,       &oct_cpu_rows_quant,
+    &oct_cpu_rows_reorder,   &oct_cpu_rows_norm,       &oct_cpu_rows_resize,
 };
 
 enum { N_FAMILIES = sizeof families / sizeof families[0] };

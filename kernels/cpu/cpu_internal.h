@@ -60,6 +60,7 @@ extern const oct_cpu_rows oct_cpu_rows_conv_q8;
 extern const oct_cpu_rows oct_cpu_rows_quant;
 extern const oct_cpu_rows oct_cpu_rows_norm;
 extern const oct_cpu_rows oct_cpu_rows_reorder;
+extern const oct_cpu_rows oct_cpu_rows_resize;
 #if defined(OCT_HAVE_ONEDNN)
 extern const oct_cpu_rows oct_cpu_rows_dnnl_conv;
 #endif

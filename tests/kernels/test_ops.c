@@ -263,6 +263,39 @@ static void reorders_agree_with_ref(void **state)
     kc_totals("reorder");
 }
 
+static void nearest_resizes_agree_with_ref(void **state)
+{
+    static const float scales[][4] = {
+        {1, 1, 2, 2}, {1, 1, 0.5f, 0.7f}, {1, 1, 1.3f, 3}, {1, 1, 1, 1}, {1, 2, 1, 2}};
+    static const oct_dtype types[] = {OCT_DT_F32, OCT_DT_S8, OCT_DT_U8};
+    static const oct_resize_coord coords[] = {OCT_COORD_HALF_PIXEL, OCT_COORD_ASYMMETRIC,
+                                              OCT_COORD_ALIGN_CORNERS};
+    (void)state;
+    for (size_t i = 0; i < COUNT(scales) * COUNT(types) * COUNT(coords) * 2; i++) {
+        const oct_dtype dt = types[i % 3];
+        const float *scale = scales[i / 3 % COUNT(scales)];
+        oct_attr_resize at;
+        memset(&at, 0, sizeof at);
+        oct_op_attr_defaults(OCT_OP_RESIZE, &at);
+        at.mode = OCT_RESIZE_NEAREST;
+        at.coord = coords[i / 3 / COUNT(scales) % COUNT(coords)];
+        kcase k;
+        kc_begin(&k, OCT_OP_RESIZE, &at);
+        k.layout = i % 2 ? OCT_LAYOUT_ROW : OCT_LAYOUT_CHANNELS_LAST;
+        kc_tensor *x =
+            kc_in(&k, dt, kc_shape(4, 2, 19, 9, 13), dt == OCT_DT_F32 ? KC_NORMAL : KC_INTS);
+        kc_absent(&k);
+        kc_const_values(&k, OCT_DT_F32, kc_shape(1, 4), scale);
+        kc_tensor *y = kc_out(&k, dt);
+        if (dt != OCT_DT_F32) {
+            kc_quant(&k, x, 0.1f, 3);
+            kc_quant(&k, y, 0.1f, 3);
+        }
+        kc_check(&k, 0);
+    }
+    kc_totals("resize, nearest");
+}
+
 static void tables_agree_with_ref(void **state)
 {
     (void)state;
@@ -349,6 +382,7 @@ int main(void)
         cmocka_unit_test(tables_agree_with_ref),
         cmocka_unit_test(softmax_agrees_with_ref),
         cmocka_unit_test(layer_norm_agrees_with_ref),
+        cmocka_unit_test(nearest_resizes_agree_with_ref),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
