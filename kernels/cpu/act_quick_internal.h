@@ -38,6 +38,14 @@ SIMD_INLINE vf quick_act(oct_act act, float a, float b, vf x)
     return act_vector(act, a, b, x);
 }
 
+/* x / scale, given factor = 1 / scale: a product and its residue (Markstein, IBM J. Res. Dev. 34),
+ * rounded as a division rounds. */
+SIMD_INLINE vf quick_divide(vf x, vf scale, vf factor)
+{
+    const vf q = vf_mul(x, factor);
+    return vf_fma(vf_fnma(q, scale, x), factor, q);
+}
+
 #endif
 
 #endif /* OCT_KERNELS_CPU_ACT_QUICK_INTERNAL_H */

@@ -219,6 +219,7 @@ static void run_rows(const job *j, int64_t image, int64_t first, size_t n, uint8
                     .act = rq->act,
                     .a = rq->a,
                     .b_act = rq->b,
+                    .scale = rq->scaled ? 1.0f : rq->out.scale,
                     .factor = rq->scaled ? 1.0f : 1.0f / rq->out.scale,
                     .tame = op->dw.tame,
                     .flip = (uint8_t)bias,

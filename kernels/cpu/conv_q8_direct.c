@@ -196,7 +196,8 @@ static void set_finish(oct_q8_conv *op)
     f->act = rq->act;
     f->a = rq->a;
     f->b = rq->b;
-    f->factor = rq->scaled ? 1.0f : 1.0f / rq->out.scale;
+    f->scale = rq->scaled ? 1.0f : rq->out.scale;
+    f->factor = 1.0f / f->scale;
     f->flip = (uint8_t)out_bias;
     f->zero = rq->out.zero_point - out_bias;
     f->lo = (int8_t)(rq->lo - out_bias);

@@ -26,12 +26,12 @@ typedef struct oct_dw_row {
     const uint8_t *w;          /* [row][groups][4 vectors][64] s8, for this place in the period */
     const int32_t *comp;       /* [4 vectors][16], as m and b */
     const float *m, *b;
-    uint8_t *y[2];          /* y[1] NULL: one row */
-    bool pairs;             /* w holds both rows' weights */
-    oct_act act;            /* what requant.h's form has left of it */
-    float a, b_act, factor; /* as in tile_vnni.h */
-    bool tame;              /* scaled sums stay far inside s32 */
-    uint8_t flip;           /* 0x80 for u8 outputs, made as s8; zero, lo and hi are less 128 then */
+    uint8_t *y[2];                 /* y[1] NULL: one row */
+    bool pairs;                    /* w holds both rows' weights */
+    oct_act act;                   /* what requant.h's form has left of it */
+    float a, b_act, scale, factor; /* as in tile_vnni.h */
+    bool tame;                     /* scaled sums stay far inside s32 */
+    uint8_t flip; /* 0x80 for u8 outputs, made as s8; zero, lo and hi are less 128 then */
     int8_t lo, hi;
     int32_t zero;
 } oct_dw_row;

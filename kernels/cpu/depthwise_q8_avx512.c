@@ -49,7 +49,8 @@ SIMD_INLINE void store(const oct_dw_row *t, const scaling *s, const oct_act act,
     for (int v = 0; v < 4; v++) {
         __m512 x = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[v]), s->m[v], s->b[v]);
         if (act != OCT_ACT_NONE)
-            x = _mm512_mul_ps(quick_act(act, t->a, t->b_act, x), _mm512_set1_ps(t->factor));
+            x = quick_divide(quick_act(act, t->a, t->b_act, x), _mm512_set1_ps(t->scale),
+                             _mm512_set1_ps(t->factor));
         if (!tame) /* what converts to INT32_MIN from above is out of any bounds */
             x = _mm512_min_ps(x, _mm512_set1_ps(1e9f));
         q[v] = _mm512_cvtps_epi32(x);

@@ -25,15 +25,16 @@ extern "C" {
 
 /* What is the same for all tiles of an op. */
 typedef struct oct_vnni_finish {
-    oct_act act;     /* what requant.h's form has left of it */
-    float a, b;      /* its parameters */
-    float factor;    /* of the activated value: 1 / scale of the output, 1 in the scaled form */
-    bool bytes;      /* one 8-bit output, and no scaled sum leaves s32; else `other` serves */
-    uint8_t flip;    /* 0x80 for u8 outputs: bytes are made as s8, then raised */
-    int32_t zero;    /* zero point of the output, less 128 for u8 */
-    int8_t lo, hi;   /* bounds, less 128 for u8 */
-    uint8_t r_flip;  /* 0x80 for u8 residuals, read as s8 after it */
-    float r, r_zero; /* factor and zero point of the residual, less 128 for u8 */
+    oct_act act;         /* what requant.h's form has left of it */
+    float a, b;          /* its parameters */
+    float scale, factor; /* the activated value is divided by `scale`, factor = 1 / scale; both 1
+                            in the scaled form */
+    bool bytes;          /* one 8-bit output, and no scaled sum leaves s32; else `other` serves */
+    uint8_t flip;        /* 0x80 for u8 outputs: bytes are made as s8, then raised */
+    int32_t zero;        /* zero point of the output, less 128 for u8 */
+    int8_t lo, hi;       /* bounds, less 128 for u8 */
+    uint8_t r_flip;      /* 0x80 for u8 residuals, read as s8 after it */
+    float r, r_zero;     /* factor and zero point of the residual, less 128 for u8 */
     const oct_q8_finish *other;
 } oct_vnni_finish;
 

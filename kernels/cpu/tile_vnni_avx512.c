@@ -52,7 +52,7 @@ SIMD_INLINE void residual_of(const scaling *s, const char *p, vf out[2], const i
 
 SIMD_INLINE vf activate(const oct_vnni_finish *f, vf v)
 {
-    return vf_mul(quick_act(f->act, f->a, f->b, v), vf_set(f->factor));
+    return quick_divide(quick_act(f->act, f->a, f->b, v), vf_set(f->scale), vf_set(f->factor));
 }
 
 /* `f`: with an activation, else NULL. */
