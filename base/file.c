@@ -41,10 +41,20 @@ static oct_status check_readable(oct_ctx *ctx, int fd, const char *path, size_t 
     return OCT_OK;
 }
 
-static oct_status read_all(oct_ctx *ctx, int fd, const char *path, uint8_t *data, size_t n)
+/* Who is told how far reading has come; `fn` may be NULL. */
+typedef struct watcher {
+    oct_file_seen_fn fn;
+    void *user;
+} watcher;
+
+#define PIECE_BYTES ((size_t)1 << 20)
+
+static oct_status read_all(oct_ctx *ctx, int fd, const char *path, uint8_t *data, size_t n,
+                           const watcher *w)
 {
     for (size_t at = 0; at < n;) {
-        const ssize_t got = read(fd, data + at, n - at);
+        const size_t most = w->fn && n - at > PIECE_BYTES ? PIECE_BYTES : n - at;
+        const ssize_t got = read(fd, data + at, most);
         if (got > 0)
             at += (size_t)got;
         else if (got == 0)
@@ -52,13 +62,16 @@ static oct_status read_all(oct_ctx *ctx, int fd, const char *path, uint8_t *data
                             path, at, n);
         else if (errno != EINTR)
             return fail_errno(ctx, OCT_ERR_IO, path, "cannot read");
+        if (w->fn)
+            w->fn(w->user, data, at);
     }
     return OCT_OK;
 }
 
-oct_status oct_file_read(oct_ctx *ctx, const char *path, size_t max_bytes, uint8_t **data,
-                         size_t *n_bytes)
+oct_status oct_file_read_seen(oct_ctx *ctx, const char *path, size_t max_bytes,
+                              oct_file_seen_fn seen, void *user, uint8_t **data, size_t *n_bytes)
 {
+    const watcher w = {seen, user};
     size_t n = 0;
     uint8_t *p = NULL;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
@@ -67,10 +80,12 @@ oct_status oct_file_read(oct_ctx *ctx, const char *path, size_t max_bytes, uint8
     oct_status st = check_readable(ctx, fd, path, max_bytes, &n);
     if (st == OCT_OK) {
         p = oct_alloc(ctx, n + 1);
-        st = p ? read_all(ctx, fd, path, p, n) : oct_fail_in(ctx, OCT_ERR_NOMEM, "%s", path);
+        st = p ? read_all(ctx, fd, path, p, n, &w) : oct_fail_in(ctx, OCT_ERR_NOMEM, "%s", path);
     }
     close(fd);
     if (st != OCT_OK) {
+        if (p && seen)
+            seen(user, NULL, 0);
         oct_free(ctx, p);
         return st;
     }
@@ -78,6 +93,12 @@ oct_status oct_file_read(oct_ctx *ctx, const char *path, size_t max_bytes, uint8
     *data = p;
     *n_bytes = n;
     return OCT_OK;
+}
+
+oct_status oct_file_read(oct_ctx *ctx, const char *path, size_t max_bytes, uint8_t **data,
+                         size_t *n_bytes)
+{
+    return oct_file_read_seen(ctx, path, max_bytes, NULL, NULL, data, n_bytes);
 }
 
 /* ---- atomic writing -------------------------------------------------------------------- */

@@ -20,6 +20,13 @@ extern "C" {
 OCT_MUST_CHECK oct_status oct_file_read(oct_ctx *ctx, const char *path, size_t max_bytes,
                                         uint8_t **data, size_t *n_bytes);
 
+/* The same; after each piece `seen` is told where the file lies and how much of it is there, and NULL
+ * before the block is released after a failure. */
+typedef void (*oct_file_seen_fn)(void *user, const uint8_t *data, size_t n_bytes);
+OCT_MUST_CHECK oct_status oct_file_read_seen(oct_ctx *ctx, const char *path, size_t max_bytes,
+                                             oct_file_seen_fn seen, void *user, uint8_t **data,
+                                             size_t *n_bytes);
+
 typedef struct oct_atomic_file oct_atomic_file;
 
 /* Creates the temporary file. OCT_ERR_USAGE if `path` exists and !force. */

@@ -8,11 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/file.h"
+
 #define READ_BYTES ((size_t)1 << 16)
+#define FOLLOW_BYTES ((size_t)1 << 20) /* a thread costs more than hashing less */
 
 struct oct_sha256_stream {
     oct_ctx *ctx;
@@ -76,6 +80,86 @@ oct_status oct_sha256_of_file(oct_ctx *ctx, const char *path, oct_sha256 *out)
     oct_free(ctx, buf);
     if (st == OCT_OK)
         SHA256_Final(out->byte, &state);
+    return st;
+}
+
+/* ---- hashing behind a reader ---- */
+
+typedef struct follower {
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    const uint8_t *data; /* these three under `lock` */
+    size_t n_bytes;
+    bool at_end;
+    SHA256_CTX state; /* the thread's until it is joined */
+    pthread_t thread;
+    bool started, follows; /* runs; has run */
+} follower;
+
+static void *follow(void *user)
+{
+    follower *f = user;
+    size_t at = 0;
+    for (bool last = false; !last;) {
+        pthread_mutex_lock(&f->lock);
+        while (f->n_bytes == at && !f->at_end)
+            pthread_cond_wait(&f->more, &f->lock);
+        const uint8_t *data = f->data;
+        const size_t n = f->n_bytes;
+        last = f->at_end;
+        pthread_mutex_unlock(&f->lock);
+        if (n > at)
+            SHA256_Update(&f->state, data + at, n - at);
+        at = n;
+    }
+    return NULL;
+}
+
+static void tell(follower *f, const uint8_t *data, size_t n_bytes, bool at_end)
+{
+    pthread_mutex_lock(&f->lock);
+    f->data = data;
+    f->n_bytes = n_bytes;
+    f->at_end = at_end;
+    pthread_cond_signal(&f->more);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void stop_following(follower *f)
+{
+    if (!f->started)
+        return;
+    tell(f, f->data, f->n_bytes, true);
+    pthread_join(f->thread, NULL);
+    f->started = false;
+}
+
+static void on_bytes(void *user, const uint8_t *data, size_t n_bytes)
+{
+    follower *f = user;
+    if (data == NULL) {
+        stop_following(f);
+        return;
+    }
+    tell(f, data, n_bytes, false);
+    if (!f->started && n_bytes >= FOLLOW_BYTES)
+        f->started = f->follows = pthread_create(&f->thread, NULL, follow, f) == 0;
+}
+
+oct_status oct_sha256_read_file(oct_ctx *ctx, const char *path, size_t max_bytes, uint8_t **data,
+                                size_t *n_bytes, oct_sha256 *out)
+{
+    follower f = {.n_bytes = 0};
+    pthread_mutex_init(&f.lock, NULL);
+    pthread_cond_init(&f.more, NULL);
+    SHA256_Init(&f.state);
+    const oct_status st = oct_file_read_seen(ctx, path, max_bytes, on_bytes, &f, data, n_bytes);
+    stop_following(&f);
+    if (st == OCT_OK && !f.follows)
+        SHA256_Update(&f.state, *data, *n_bytes);
+    SHA256_Final(out->byte, &f.state);
+    pthread_cond_destroy(&f.more);
+    pthread_mutex_destroy(&f.lock);
     return st;
 }
 

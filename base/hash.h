@@ -20,6 +20,9 @@ typedef struct oct_sha256 {
 
 void oct_sha256_of(const void *data, size_t n_bytes, oct_sha256 *out);
 OCT_MUST_CHECK oct_status oct_sha256_of_file(oct_ctx *ctx, const char *path, oct_sha256 *out);
+/* oct_file_read() and the hash of what was read; a second thread hashes while the file comes in. */
+OCT_MUST_CHECK oct_status oct_sha256_read_file(oct_ctx *ctx, const char *path, size_t max_bytes,
+                                               uint8_t **data, size_t *n_bytes, oct_sha256 *out);
 const char *oct_sha256_hex(const oct_sha256 *h, char buf[OCT_SHA256_HEX_BYTES]);
 /* Reads 64 hex digits, NUL-terminated; false for anything else. */
 OCT_MUST_CHECK bool oct_sha256_parse(const char *hex, oct_sha256 *out);

@@ -236,7 +236,8 @@ static oct_status check_kind(oct_ctx *ctx, const uint8_t *p, size_t n)
     return OCT_OK;
 }
 
-static oct_status parse_bytes(oct_onnx_doc *doc, size_t max_bytes)
+/* `hash` of the bytes, if it is known already. */
+static oct_status parse_bytes(oct_onnx_doc *doc, size_t max_bytes, const oct_sha256 *hash)
 {
     oct_onnx_scan scan;
     const size_t max = max_bytes ? max_bytes : DEFAULT_MAX_BYTES;
@@ -246,7 +247,10 @@ static oct_status parse_bytes(oct_onnx_doc *doc, size_t max_bytes)
                         doc->n_bytes, oct_min_size(max, INT32_MAX));
     const size_t parse = oct_min_size(max - doc->n_bytes, PARSE_BASE + PARSE_RATIO * doc->n_bytes);
     OCT_TRY(oct_onnx_scan_model(doc->ctx, doc->bytes, doc->n_bytes, parse, &scan));
-    oct_sha256_of(doc->bytes, doc->n_bytes, &doc->hash);
+    if (hash)
+        doc->hash = *hash;
+    else
+        oct_sha256_of(doc->bytes, doc->n_bytes, &doc->hash);
     doc->budget_left = parse + PARSE_BASE; /* the scan's estimate leaves out rounding */
     OCT_TRY(parse_slim(doc, &scan));
     if (!doc->model->graph)
@@ -256,8 +260,8 @@ static oct_status parse_bytes(oct_onnx_doc *doc, size_t max_bytes)
     return OCT_OK;
 }
 
-oct_status oct_onnx_doc_parse(oct_ctx *ctx, uint8_t *bytes, size_t n_bytes, const char *dir,
-                              size_t max_bytes, oct_onnx_doc **out)
+static oct_status doc_new(oct_ctx *ctx, uint8_t *bytes, size_t n_bytes, const char *dir,
+                          size_t max_bytes, const oct_sha256 *hash, oct_onnx_doc **out)
 {
     oct_onnx_doc *doc = oct_zalloc(ctx, sizeof *doc);
     if (!doc) {
@@ -271,7 +275,7 @@ oct_status oct_onnx_doc_parse(oct_ctx *ctx, uint8_t *bytes, size_t n_bytes, cons
     if (st == OCT_OK && dir && !(doc->dir = oct_arena_strdup(doc->arena, dir)))
         st = OCT_ERR_NOMEM;
     if (st == OCT_OK)
-        st = parse_bytes(doc, max_bytes);
+        st = parse_bytes(doc, max_bytes, hash);
     if (st != OCT_OK) {
         oct_onnx_doc_free(doc);
         return st;
@@ -280,19 +284,26 @@ oct_status oct_onnx_doc_parse(oct_ctx *ctx, uint8_t *bytes, size_t n_bytes, cons
     return OCT_OK;
 }
 
+oct_status oct_onnx_doc_parse(oct_ctx *ctx, uint8_t *bytes, size_t n_bytes, const char *dir,
+                              size_t max_bytes, oct_onnx_doc **out)
+{
+    return doc_new(ctx, bytes, n_bytes, dir, max_bytes, NULL, out);
+}
+
 oct_status oct_onnx_doc_open(oct_ctx *ctx, const char *path, size_t max_bytes, oct_onnx_doc **out)
 {
     uint8_t *bytes;
     size_t n;
+    oct_sha256 hash;
     const size_t max = oct_min_size(max_bytes ? max_bytes : DEFAULT_MAX_BYTES, INT32_MAX);
-    OCT_TRY(oct_file_read(ctx, path, max, &bytes, &n));
+    OCT_TRY(oct_sha256_read_file(ctx, path, max, &bytes, &n, &hash));
     const size_t dir_len = (size_t)(oct_path_name(path) - path);
     char *dir = dir_len ? oct_strndup(ctx, path, dir_len) : oct_strdup(ctx, ".");
     if (!dir) {
         oct_free(ctx, bytes);
         return OCT_ERR_NOMEM;
     }
-    const oct_status st = oct_onnx_doc_parse(ctx, bytes, n, dir, max_bytes, out);
+    const oct_status st = doc_new(ctx, bytes, n, dir, max_bytes, &hash, out);
     oct_free(ctx, dir);
     return st == OCT_OK ? st : oct_fail_in(ctx, st, "%s", path);
 }

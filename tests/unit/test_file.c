@@ -249,6 +249,26 @@ static void hashes_match_published_vectors(void **state)
     assert_int_equal(oct_sha256_cmp(&a, &b), 0);
     assert_fails(oct_sha256_of_file(ctx, in_folder("none"), &b), OCT_ERR_NOT_FOUND, "none");
     assert_fails(oct_sha256_of_file(ctx, folder, &b), OCT_ERR_IO, "cannot read");
+    /* read and hashed at once: in one piece, in several by a second thread */
+    static uint8_t large[(7 << 20) / 2 + 5];
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (uint8_t)(i * i >> 7);
+    static const size_t length[] = {0, 3, 1 << 20, (1 << 20) + 1, sizeof large};
+    for (size_t i = 0; i < sizeof length / sizeof length[0]; i++) {
+        uint8_t *data;
+        size_t n;
+        assert_int_equal(oct_file_write(ctx, in_folder("large"), large, length[i], true), OCT_OK);
+        assert_int_equal(oct_sha256_read_file(ctx, in_folder("large"), 0, &data, &n, &b), OCT_OK);
+        oct_sha256_of(large, length[i], &a);
+        assert_true(n == length[i] && memcmp(data, large, n) == 0);
+        assert_int_equal(oct_sha256_cmp(&a, &b), 0);
+        oct_free(ctx, data);
+        assert_fails(oct_sha256_read_file(ctx, in_folder("none"), 0, &data, &n, &b),
+                     OCT_ERR_NOT_FOUND, "none");
+        if (length[i] > 1)
+            assert_fails(oct_sha256_read_file(ctx, in_folder("large"), 1, &data, &n, &b),
+                         OCT_ERR_LIMIT, "allowed");
+    }
     /* the XXH3-128 of no bytes, from the algorithm's specification */
     const oct_xxh128 x = oct_xxh128_of("", 0);
     assert_true(x.hi == UINT64_C(0x99aa06d3014798d8) && x.lo == UINT64_C(0x6001c324468d497f));
