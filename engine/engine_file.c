@@ -46,6 +46,13 @@ static void render_info(const oct_engine_info *info, oct_strbuf *b)
         oct_json_end_object(&j);
     }
     oct_json_end_array(&j);
+    if (info->n_keep_f32 > 0) {
+        oct_json_key(&j, "keep_f32");
+        oct_json_begin_array(&j);
+        for (size_t i = 0; i < info->n_keep_f32; i++)
+            oct_json_string(&j, info->keep_f32[i]);
+        oct_json_end_array(&j);
+    }
     oct_json_end_object(&j);
 }
 
@@ -119,6 +126,23 @@ static oct_status read_tactics(oct_engine_file *f, const json_t *list)
     return OCT_OK;
 }
 
+static oct_status read_keep(oct_engine_file *f, const json_t *list)
+{
+    const size_t n = json_array_size(list);
+    const char **name = oct_arena_array(f->arena, n, sizeof *name);
+    if (!name)
+        return OCT_ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const char *s = json_string_value(json_array_get(list, i));
+        name[i] = oct_arena_strdup(f->arena, s ? s : "");
+        if (!name[i])
+            return OCT_ERR_NOMEM;
+    }
+    f->info.keep_f32 = name;
+    f->info.n_keep_f32 = n;
+    return OCT_OK;
+}
+
 static oct_status read_info(oct_engine_file *f, oct_container *c)
 {
     char *text = NULL;
@@ -138,6 +162,8 @@ static oct_status read_info(oct_engine_file *f, oct_container *c)
         f->info.built_with = text_of(f, o, "built_with");
         st = read_tactics(f, json_object_get(o, "tactics"));
     }
+    if (st == OCT_OK)
+        st = read_keep(f, json_object_get(o, "keep_f32"));
     if (st == OCT_OK && !(f->info.model_name && f->info.quantization_json &&
                           f->info.preprocess_json && f->info.built_with))
         st = OCT_ERR_NOMEM;

@@ -40,7 +40,11 @@ void oct_any_model_close(oct_any_model *m)
 
 void oct_any_model_tactics(const oct_any_model *m, oct_engine_options *opt)
 {
-    if (!m->engine || opt->tune)
+    if (!m->engine)
+        return;
+    opt->keep_f32 = oct_engine_file_info(m->engine)->keep_f32;
+    opt->n_keep_f32 = oct_engine_file_info(m->engine)->n_keep_f32;
+    if (opt->tune)
         return;
     opt->tactic = oct_engine_file_info(m->engine)->tactic;
     opt->n_tactics = oct_engine_file_info(m->engine)->n_tactics;

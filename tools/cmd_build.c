@@ -21,10 +21,11 @@ static const oct_opt options[] = {
     {.name = "precision",
      .arg = "P",
      .type = OCT_OPT_CHOICE,
-     .choices = "auto|fp32|int8",
+     .choices = "auto|fp32|fp16|int8|int8,fp16",
      .fallback = "auto",
      .help =
-         "int8 needs --stats, --cache or a Q/DQ model; auto is int8 where one of them is there"},
+         "int8 needs --stats, --cache or a Q/DQ model; auto is int8 where one of them is there; "
+         "fp16 (for a GPU) takes --stats or --cache to keep what leaves its range in f32"},
     {.name = "tune",
      .type = OCT_OPT_FLAG,
      .help = "time the kernels that this machine offers for each operator and store the fastest"},
@@ -36,11 +37,18 @@ static const oct_opt options[] = {
              "data=8x3x224x224"},
     {0}};
 
+#define HALF_MAX_AMAX 32000.0 /* f16 ends at 65,504: sums and outliers need room */
+
 static const oct_opt *const shared[] = {oct_scale_opts, oct_scheme_opts, NULL};
 
 static bool has_scales(const oct_cli *cli)
 {
     return oct_cli_given(cli, "stats") || oct_cli_given(cli, "cache");
+}
+
+static bool wants_half(const oct_cli *cli)
+{
+    return (oct_precision_bits(oct_cli_str(cli, "precision")) & OCT_PRECISION_F16) != 0;
 }
 
 /* Whether to build INT8, or what is missing for it. */
@@ -57,10 +65,12 @@ static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
             cli->pos[0]);
     if (strcmp(p, "fp32") == 0 && (scales || m->quantized))
         return oct_cli_usage(cli, "--precision fp32 takes a float model and no scales");
+    if (strcmp(p, "fp16") == 0 && m->quantized)
+        return oct_cli_usage(cli, "%s is quantized: --precision int8,fp16", cli->pos[0]);
     if (oct_cli_given(cli, "shape") && !oct_cli_flag(cli, "tune"))
         return oct_cli_usage(cli, "--shape is for --tune");
-    *int8 = scales || m->quantized;
-    if (strcmp(p, "int8") == 0 && !*int8)
+    *int8 = (scales || m->quantized) && strcmp(p, "fp16") != 0;
+    if (strncmp(p, "int8", 4) == 0 && !*int8)
         return oct_cli_usage(cli,
                              "INT8 needs --stats FILE, --cache FILE or a model with Q/DQ pairs");
     return OCT_OK;
@@ -103,11 +113,14 @@ static bool is_listed(const tuning *t, const char *node)
 }
 
 /* Times the candidates of every operator of the model as it will run. Deinit whatever the outcome. */
-static oct_status tune(oct_cli *cli, const oct_model *m, uint32_t precision, tuning *t)
+static oct_status tune(oct_cli *cli, const oct_model *m, const oct_engine_origin *origin,
+                       uint32_t precision, tuning *t)
 {
     const oct_engine_options opt = {.backend = oct_cli_backend(cli, false),
                                     .threads = cli->n_threads,
                                     .precision = precision,
+                                    .keep_f32 = origin->keep_f32,
+                                    .n_keep_f32 = origin->n_keep_f32,
                                     .tune = true};
     OCT_TRY(oct_engine_new(cli->ctx, m, &opt, &t->io.engine));
     OCT_TRY(oct_worker_new(t->io.engine, cli->ctx, &t->worker));
@@ -124,16 +137,57 @@ static oct_status tune(oct_cli *cli, const oct_model *m, uint32_t precision, tun
     return OCT_OK;
 }
 
-static oct_status save(oct_cli *cli, const oct_model *m, bool int8, const char *quantization,
-                       const char *preprocess)
+static oct_status save(oct_cli *cli, const oct_model *m, oct_engine_origin origin)
 {
-    const uint32_t precision = OCT_PRECISION_F32 | (int8 ? OCT_PRECISION_S8 : 0);
+    const uint32_t precision = OCT_PRECISION_F32 | (origin.int8 ? OCT_PRECISION_S8 : 0) |
+                               (origin.half ? OCT_PRECISION_F16 : 0);
     tuning t = {.n = 0};
-    oct_status st = oct_cli_flag(cli, "tune") ? tune(cli, m, precision, &t) : OCT_OK;
-    const oct_engine_origin origin = {int8, quantization, preprocess, t.list, t.n};
+    oct_status st = oct_cli_flag(cli, "tune") ? tune(cli, m, &origin, precision, &t) : OCT_OK;
+    origin.tactic = t.list;
+    origin.n_tactics = t.n;
     if (st == OCT_OK)
         st = oct_engine_write(cli->ctx, m, &origin, oct_cli_str(cli, "output"), cli->force);
     tuning_deinit(cli, &t);
+    return st;
+}
+
+/* Names of values whose calibrated range does not fit f16, said aloud. */
+static oct_status keep_in_f32(oct_cli *cli, const oct_model *m, const oct_amax_source *amax,
+                              const char ***names, size_t *n)
+{
+    const oct_graph *g = oct_model_graph(m);
+    const uint32_t n_values = oct_graph_n_values(g);
+    float a = 0;
+    *n = 0;
+    *names = oct_alloc_array(cli->ctx, n_values + 1, sizeof **names);
+    if (!*names)
+        return OCT_ERR_NOMEM;
+    for (uint32_t i = 0; wants_half(cli) && i < n_values; i++) {
+        const char *name = oct_graph_value(g, i)->name;
+        if (!amax->find(amax->user, name, &a) || !(a > HALF_MAX_AMAX))
+            continue;
+        (*names)[(*n)++] = name;
+        oct_log(cli->ctx, OCT_LOG_WARN, "%s reaches %g, above %g: it stays in f32", name, (double)a,
+                HALF_MAX_AMAX);
+    }
+    return OCT_OK;
+}
+
+/* A float model in FP16, with the ranges of a calibration. */
+static oct_status build_half(oct_cli *cli, const oct_model *m)
+{
+    oct_scale_source scales;
+    const char **keep = NULL;
+    oct_engine_origin origin = {.half = true, .quantization = "{}"};
+    oct_status st = oct_scale_source_init(&scales, cli, m);
+    if (st == OCT_OK)
+        st = keep_in_f32(cli, m, &scales.amax, &keep, &origin.n_keep_f32);
+    origin.keep_f32 = keep;
+    origin.preprocess = scales.preprocess;
+    if (st == OCT_OK)
+        st = save(cli, m, origin);
+    oct_free(cli->ctx, keep);
+    oct_scale_source_deinit(&scales);
     return st;
 }
 
@@ -143,15 +197,23 @@ static oct_status build_from_scales(oct_cli *cli, const oct_model *m)
     oct_scheme_args scheme;
     oct_quant_report report = {0};
     oct_model *quantized = NULL;
+    const char **keep = NULL;
+    oct_engine_origin origin = {.int8 = true, .half = wants_half(cli)};
     oct_status st = oct_scale_source_init(&scales, cli, m);
     const oct_status st2 = oct_scheme_args_init(&scheme, cli, OCT_TARGET_OCTET);
     st = st != OCT_OK ? st : st2;
     if (st == OCT_OK)
         st = oct_quantize_model(cli->ctx, m, &scales.amax, &scheme.scheme, &report, &quantized);
     if (st == OCT_OK)
-        st = save(cli, quantized, true, scales.provenance.text, scales.preprocess);
+        st = keep_in_f32(cli, m, &scales.amax, &keep, &origin.n_keep_f32);
+    origin.keep_f32 = keep;
+    origin.quantization = scales.provenance.text;
+    origin.preprocess = scales.preprocess;
+    if (st == OCT_OK)
+        st = save(cli, quantized, origin);
     if (st == OCT_OK)
         st = oct_quant_report_print(cli, &report, oct_cli_str(cli, "output"));
+    oct_free(cli->ctx, keep);
     oct_model_free(quantized);
     oct_quant_report_deinit(&report);
     oct_scheme_args_deinit(&scheme);
@@ -168,10 +230,18 @@ static oct_status run(oct_cli *cli)
     oct_status st = oct_any_model_open(cli->ctx, cli->pos[0], &m);
     if (st == OCT_OK)
         st = decide(cli, &m, &int8);
+    const oct_engine_origin plain = {
+        .int8 = int8, .half = wants_half(cli), .quantization = "{}", .preprocess = ""};
     if (st == OCT_OK)
-        st = has_scales(cli) ? build_from_scales(cli, m.model) : save(cli, m.model, int8, "{}", "");
+        st = has_scales(cli) && !int8 ? build_half(cli, m.model)
+             : has_scales(cli)        ? build_from_scales(cli, m.model)
+                                      : save(cli, m.model, plain);
     if (st == OCT_OK)
-        oct_cli_summary(cli, "wrote %s (%s)", out, int8 ? "int8" : "fp32");
+        oct_cli_summary(cli, "wrote %s (%s)", out,
+                        int8 && plain.half ? "int8,fp16"
+                        : int8             ? "int8"
+                        : plain.half       ? "fp16"
+                                           : "fp32");
     oct_any_model_close(&m);
     return st;
 }

@@ -230,7 +230,10 @@ oct_status oct_engine_write(oct_ctx *ctx, const oct_model *m, const oct_engine_o
                             const char *path, bool force)
 {
     const oct_model_info *info = oct_model_get_info(m);
-    const oct_engine_info e = {.precision = OCT_PRECISION_F32 | (o->int8 ? OCT_PRECISION_S8 : 0u),
+    const oct_engine_info e = {.precision = OCT_PRECISION_F32 | (o->int8 ? OCT_PRECISION_S8 : 0u) |
+                                            (o->half ? OCT_PRECISION_F16 : 0u),
+                               .keep_f32 = o->keep_f32,
+                               .n_keep_f32 = o->n_keep_f32,
                                .model_hash = info->hash,
                                .model_name = info->graph_name,
                                .quantization_json = o->quantization,

@@ -47,10 +47,12 @@ OCT_MUST_CHECK oct_status oct_engine_io_check(oct_engine_io *io, oct_cli *cli);
 /* Writes an engine file of `m`: INT8 if it is quantized, with the provenance of
  * its scales (JSON, "{}" = none), the preprocessing of its calibration ("" = none) and timed tactics. */
 typedef struct oct_engine_origin {
-    bool int8;
+    bool int8, half; /* half: f16 where the GPU has kernels, but for keep_f32 */
     const char *quantization, *preprocess;
     const oct_tactic *tactic;
     size_t n_tactics;
+    const char *const *keep_f32;
+    size_t n_keep_f32;
 } oct_engine_origin;
 OCT_MUST_CHECK oct_status oct_engine_write(oct_ctx *ctx, const oct_model *m,
                                            const oct_engine_origin *o, const char *path,
