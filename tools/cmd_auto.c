@@ -184,6 +184,10 @@ static oct_status run(oct_cli *cli)
         st = oct_auto_run_stages(&a);
     if (st == OCT_OK)
         st = finish(&a);
+    if (st == OCT_ERR_CANCELLED) {
+        oct_error_clear(a.ctx);
+        oct_fail(a.ctx, st, "cancelled; the same command goes on in %s", a.dir);
+    }
     oct_auto_close_dir(&a);
     oct_auto_parts_deinit(&a);
     oct_strbuf_deinit(&a.images);
