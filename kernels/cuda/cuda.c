@@ -46,6 +46,11 @@ bool oct_cuda_no(char *reason, const char *why)
     return false;
 }
 
+static oct_status use(oct_backend *base, oct_ctx *ctx)
+{
+    return oct_cuda_check(ctx, cudaSetDevice(((oct_cuda *)base)->device), "choosing the device");
+}
+
 /* ---- operators ---- */
 
 static int enumerate(oct_backend *base, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *list,
@@ -96,6 +101,7 @@ static void release(oct_backend *base, oct_prepared *p)
 static oct_status run(const oct_prepared *p, oct_ctx *ctx, const oct_run_args *a)
 {
     const oct_cuda_op *op = (const oct_cuda_op *)p;
+    OCT_TRY(use(p->backend, ctx)); /* the device is a property of the calling thread */
     return op->run(op, ctx, a);
 }
 
@@ -110,11 +116,6 @@ static oct_layout_wish layout_wish(oct_backend *base, oct_op op, const void *att
 }
 
 /* ---- memory and streams ---- */
-
-static oct_status use(oct_backend *base, oct_ctx *ctx)
-{
-    return oct_cuda_check(ctx, cudaSetDevice(((oct_cuda *)base)->device), "choosing the device");
-}
 
 static void *mem_alloc(oct_backend *base, oct_ctx *ctx, size_t bytes)
 {
@@ -276,7 +277,7 @@ static oct_status capture_end(oct_backend *base, oct_ctx *ctx, oct_stream *s, vo
 
 static oct_status graph_launch(oct_backend *base, oct_ctx *ctx, void *graph, oct_stream *s)
 {
-    (void)base;
+    OCT_TRY(use(base, ctx));
     return oct_cuda_check(ctx, cudaGraphLaunch((cudaGraphExec_t)graph, s->s), "running a graph");
 }
 
