@@ -7,7 +7,7 @@
 #include "kernels/cuda/cuda_simt_op.h"
 #include "kernels/window.h"
 
-#define C_PAD 8 /* weights are padded to vectors */
+#define C_PAD OCT_DW_VECTOR /* weights are padded to vectors */
 
 typedef struct dw_op {
     oct_cuda_op base;
@@ -76,8 +76,7 @@ static bool set_window(dw_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reas
     p->in_h = (int32_t)w.in[1];
     p->in_w = (int32_t)w.in[2];
     p->out_w = (int32_t)y->shape.dim[1 + n];
-    p->out_h = oct_cuda_div_make(n == 2 ? y->shape.dim[2] : 1);
-    p->tiles = oct_cuda_div_make((p->out_w + OCT_DW_WIDTH - 1) / OCT_DW_WIDTH);
+    p->out_h = (int32_t)(n == 2 ? y->shape.dim[2] : 1);
     op->images = x->shape.dim[0];
     for (int i = 0; i < 2; i++) {
         p->kernel[i] = (int32_t)w.kernel[1 + i];
@@ -86,7 +85,7 @@ static bool set_window(dw_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reas
         p->origin[i] = (int32_t)-w.pad_lo[1 + i];
     }
     p->x_batch = xs.batch;
-    p->x_row = xs.axis[1];
+    p->x_row = (int32_t)xs.axis[1];
     p->x_col = (int32_t)xs.axis[2];
     return true;
 }
@@ -98,7 +97,7 @@ static bool in_vectors(const oct_simt_strides *s, int64_t n)
 
 static void set_strides(dw_op *op, const oct_op_desc *d)
 {
-    const int64_t n = oct_dw_vector(op->dtype);
+    const int64_t n = OCT_DW_VECTOR;
     oct_dw *p = &op->p;
     for (int o = 0; o < d->n_out; o++)
         p->y[o] = oct_simt_strides_of(&d->out[o].desc);
@@ -110,10 +109,22 @@ static void set_strides(dw_op *op, const oct_op_desc *d)
         op->vector = op->vector && in_vectors(&p->y[i], n);
 }
 
-static int64_t thread_count(const dw_op *op, bool vector)
+/* How the outputs are divided among threads. */
+static int64_t divide(dw_op *op, bool vector)
 {
-    const int64_t n = vector ? oct_dw_vector(op->dtype) : 1;
-    return op->images * op->p.out_h.d * op->p.tiles.d * (op->p.channels / n);
+    oct_dw *p = &op->p;
+    int n_rows, n_cols;
+    oct_dw_tile(p, vector, &n_rows, &n_cols);
+    p->vectors = oct_cuda_div_make(p->channels / (vector ? OCT_DW_VECTOR : 1));
+    p->tiles = oct_cuda_div_make((p->out_w + n_cols - 1) / n_cols);
+    p->lines = oct_cuda_div_make((p->out_h + n_rows - 1) / n_rows);
+    return op->images * p->lines.d * p->tiles.d * p->vectors.d;
+}
+
+/* Offsets inside an image are 32-bit on the device. */
+static bool image_fits(const oct_dw *p)
+{
+    return (int64_t)p->x_row * p->in_h + (int64_t)p->x_col * p->in_w < INT32_MAX / 2;
 }
 
 static bool plan(dw_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reason)
@@ -128,7 +139,7 @@ static bool plan(dw_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reason)
     set_strides(op, d);
     if (oct_cuda_is_8bit(op->dtype) && (int64_t)op->p.kernel[0] * op->p.kernel[1] > OCT_DW_MAX_TAPS)
         return oct_cuda_no(reason, "window of an 8-bit depthwise convolution");
-    if (thread_count(op, false) >= INT32_MAX)
+    if (divide(op, false) >= INT32_MAX || !image_fits(&op->p))
         return oct_cuda_no(reason, "size");
     return true;
 }
@@ -234,7 +245,7 @@ static bool is_aligned(const void *p, oct_dtype dt, int64_t n)
 
 static bool pointers_fit(const dw_op *op, const oct_cuda_finish *f, const void *x)
 {
-    const int64_t n = oct_dw_vector(op->dtype);
+    const int64_t n = OCT_DW_VECTOR;
     bool ok = op->vector && is_aligned(x, op->dtype, n);
     for (int o = 0; o < f->n_out; o++)
         ok = ok && is_aligned(f->out[o].data, f->out[o].dtype, n);
@@ -246,21 +257,20 @@ static oct_status dw_run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_ar
 {
     const dw_op *op = (const dw_op *)base;
     const cudaStream_t stream = a->stream ? a->stream->s : 0;
-    oct_dw p = op->p;
-    p.x = a->in[0];
-    p.w = op->packed;
+    dw_op run = *op;
+    run.p.x = a->in[0];
+    run.p.w = op->packed;
     if (!op->packed) {
         oct_simt_pack pack = op->pack;
         pack.w = a->in[1];
         pack.out = a->workspace;
-        p.w = a->workspace;
+        run.p.w = a->workspace;
         OCT_TRY(oct_cuda_check(ctx, oct_simt_pack_run(&pack, stream), "packing weights"));
     }
-    oct_cuda_finish_bind(&p.fin, a, op->bias, op->residual);
-    const bool vector = pointers_fit(op, &p.fin, p.x);
-    p.vectors = oct_cuda_div_make(p.channels / (vector ? oct_dw_vector(op->dtype) : 1));
-    p.threads = (uint32_t)thread_count(op, vector);
-    return oct_cuda_check(ctx, oct_dw_launch(&p, op->dtype, vector, stream),
+    oct_cuda_finish_bind(&run.p.fin, a, op->bias, op->residual);
+    const bool vector = pointers_fit(op, &run.p.fin, run.p.x);
+    run.p.threads = (uint32_t)divide(&run, vector);
+    return oct_cuda_check(ctx, oct_dw_launch(&run.p, op->dtype, vector, stream),
                           "depthwise convolution");
 }
 

@@ -14,31 +14,28 @@ extern "C" {
 #endif
 
 #define OCT_DW_MAX_TAPS 257
-#define OCT_DW_WIDTH 4 /* outputs side by side that a thread makes */
+#define OCT_DW_VECTOR 4 /* channels that a thread of the vector form takes */
 
 typedef struct oct_dw {
     const void *x;
     const float *w; /* [tap][c_pad], less the zero point */
     int32_t channels, c_pad;
-    int32_t in_h, in_w, out_w;
+    int32_t in_h, in_w, out_h, out_w;
     int32_t kernel[2], step[2], dilation[2], origin[2];
-    int64_t x_batch, x_row;
-    int32_t x_col;
-    oct_cuda_div vectors, tiles, out_h; /* thread -> channel vector, tile of columns, row, image */
+    int64_t x_batch;
+    int32_t x_row, x_col;
+    oct_cuda_div vectors, tiles, lines; /* thread -> channels, tile of columns, of rows, image */
     uint32_t threads;
     oct_simt_strides y[3];
     float x_zero; /* of u8, or of s8 raised by 128 */
     oct_cuda_finish fin;
 } oct_dw;
 
-/* Channels that a thread of the vector form takes: 16 bytes, 8 of 8-bit types. */
-static inline int oct_dw_vector(oct_dtype dt)
-{
-    return dt == OCT_DT_F32 ? 4 : 8;
-}
+/* Rows and columns of outputs that a thread makes. */
+void oct_dw_tile(const oct_dw *p, bool vector, int *n_rows, int *n_cols);
 
-/* `vector`: channels, strides and pointers are multiples of oct_dw_vector(); else one channel a
- * thread. `vectors` and `threads` of `p` must fit. */
+/* `vector`: channels, strides and pointers are multiples of OCT_DW_VECTOR; else one channel a
+ * thread. `vectors`, `tiles`, `lines` and `threads` of `p` must fit. */
 cudaError_t oct_dw_launch(const oct_dw *p, oct_dtype dt, bool vector, cudaStream_t stream);
 
 /* Whether the family takes `d`; used by those that would rather not. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/cuda_finish.h"
 
+#include <math.h>
+
 #define FACTOR_PAD 16 /* vectors of channels may read past the last one */
 
 /* Real, or 8 bits with one scale. */
@@ -91,6 +93,28 @@ static oct_requant plain_output(const oct_operand *y)
     return rq;
 }
 
+static void set_short(oct_cuda_finish *f, bool integer)
+{
+    const oct_cuda_fin_out *y = &f->out[0];
+    const bool q8_residual = oct_cuda_is_8bit(f->residual_dtype);
+    const bool residual = f->residual_dtype != OCT_DT_NONE;
+    const bool curved = f->act == OCT_ACT_SWISH || f->act == OCT_ACT_HARD_SWISH;
+    if (f->n_out != 1)
+        return;
+    if (integer) {
+        f->is_short = oct_cuda_is_8bit(y->dtype) && (!residual || q8_residual) &&
+                      (y->rq.scaled ? y->rq.act != OCT_ACT_LEAKY_RELU : curved);
+        f->lo = (float)(y->rq.lo - y->rq.out.zero_point);
+        f->hi = (float)(y->rq.hi - y->rq.out.zero_point);
+        return;
+    }
+    f->is_short =
+        oct_cuda_is_real(y->dtype) && !q8_residual &&
+        (curved || f->act == OCT_ACT_NONE || f->act == OCT_ACT_RELU || f->act == OCT_ACT_CLIP);
+    f->lo = f->act == OCT_ACT_RELU ? 0.0f : f->act == OCT_ACT_CLIP ? f->a : -INFINITY;
+    f->hi = f->act == OCT_ACT_CLIP ? f->b : INFINITY;
+}
+
 oct_status oct_cuda_finish_make(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, bool integer,
                                 int64_t n_channels, oct_cuda_finish *f, void **factors)
 {
@@ -123,6 +147,7 @@ oct_status oct_cuda_finish_make(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d
     f->bias_dtype = bias >= 0 ? d->in[bias].desc.dtype : OCT_DT_NONE;
     if (integer && f->bias_dtype != OCT_DT_S32)
         f->bias_dtype = OCT_DT_NONE; /* an f32 bias is in the factors */
+    set_short(f, integer);
     return integer ? upload_factors(be, ctx, d, n_channels, f, factors) : OCT_OK;
 }
 

@@ -214,4 +214,108 @@ OCT_DEV void oct_fin_put(const oct_cuda_finish &f, const oct_fin_channels<int32_
         oct_fin_put_sums<N, ACTS>(f.out[1], p.y1, s, c.m1, c.b1, r);
 }
 
+/* ---- the short way: oct_cuda_finish.is_short, and channels in vectors ---- */
+
+template <int N>
+OCT_DEV void oct_fin_curve(const oct_cuda_finish &f, float (&y)[N])
+{
+    if (f.act == OCT_ACT_SWISH) {
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            y[i] = y[i] / (1.0f + expf(-f.a * y[i]));
+    } else if (f.act == OCT_ACT_HARD_SWISH) {
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            y[i] = y[i] * oct_dev_clip((1.0f / 6.0f) * y[i] + 0.5f, 0.0f, 1.0f);
+    }
+}
+
+template <int N>
+OCT_DEV void oct_fin_put_short(const oct_cuda_finish &f, const oct_fin_channels<float, N> &c,
+                               const float (&acc)[N], const oct_fin_place &p)
+{
+    float y[N];
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        y[i] = f.alpha * acc[i] + c.bias[i];
+    if (f.residual) {
+        float r[N];
+        if (f.residual_dtype == OCT_DT_F32)
+            oct_dev_load<N>(r, (const float *)f.residual + p.r);
+        else
+            oct_dev_load<N>(r, (const __half *)f.residual + p.r);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            y[i] += r[i];
+    }
+    oct_fin_curve<N>(f, y);
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        y[i] = oct_dev_clip(y[i], f.lo, f.hi); /* NaN stays */
+    if (f.out[0].dtype == OCT_DT_F32)
+        oct_dev_store<N>((float *)f.out[0].data + p.y0, y);
+    else
+        oct_dev_store<N>((__half *)f.out[0].data + p.y0, y);
+}
+
+/* Bytes of an 8-bit residual as f32: put into the mantissa of 2^23 (s8 raised by 128), which costs
+ * no conversion. */
+template <int N>
+OCT_DEV void oct_fin_bytes(float (&v)[N], const uint8_t *p, uint32_t flip)
+{
+    const oct_dev_vec<uint8_t, N> b = *reinterpret_cast<const oct_dev_vec<uint8_t, N> *>(p);
+    const float off = 8388608.0f + (flip ? 128.0f : 0.0f);
+    const uint32_t *w = reinterpret_cast<const uint32_t *>(b.v);
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        v[i] = __uint_as_float(__byte_perm(w[i / 4] ^ flip, 0x4B000000u, 0x7440 + i % 4)) - off;
+}
+
+/* Sums as f32 (exact): depthwise kernels make them so. N is a multiple of 4. Rounding half to even
+ * is what adding 1.5 * 2^23 does, |v| being small after the clamp; the result is in the low byte. */
+template <int N>
+OCT_DEV void oct_fin_put_short(const oct_cuda_finish &f, const oct_fin_channels<int32_t, N> &c,
+                               const float (&acc)[N], const oct_fin_place &p)
+{
+    const oct_requant &rq = f.out[0].rq;
+    uint32_t word[N];
+    float r[N], v[N];
+    if (f.residual)
+        oct_fin_bytes<N>(r, (const uint8_t *)f.residual + p.r,
+                         f.residual_dtype == OCT_DT_S8 ? 0x80808080u : 0u);
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        v[i] = fmaf(acc[i], c.m0[i], c.b0[i]);
+        if (f.residual)
+            v[i] = fmaf(r[i] - (float)rq.z_r, rq.r, v[i]);
+    }
+    if (!rq.scaled) {
+        oct_fin_curve<N>(f, v);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            v[i] = __fdiv_rn(v[i], rq.out.scale);
+    }
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        word[i] = __float_as_uint(fminf(fmaxf(v[i], f.lo), f.hi) + 12582912.0f) +
+                  (uint32_t)rq.out.zero_point;
+    oct_dev_vec<uint32_t, N / 4> out;
+#pragma unroll
+    for (int i = 0; i < N; i += 4)
+        out.v[i / 4] = __byte_perm(__byte_perm(word[i], word[i + 1], 0x0040),
+                                   __byte_perm(word[i + 2], word[i + 3], 0x0040), 0x5410);
+    *reinterpret_cast<oct_dev_vec<uint32_t, N / 4> *>((uint8_t *)f.out[0].data + p.y0) = out;
+}
+
+template <int N>
+OCT_DEV void oct_fin_put_short(const oct_cuda_finish &f, const oct_fin_channels<int32_t, N> &c,
+                               const int32_t (&acc)[N], const oct_fin_place &p)
+{
+    float v[N];
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        v[i] = (float)(int32_t)((uint32_t)acc[i] + (uint32_t)c.add[i]);
+    oct_fin_put_short<N>(f, c, v, p);
+}
+
 #endif /* OCT_KERNELS_CUDA_CUDA_FINISH_CUH */

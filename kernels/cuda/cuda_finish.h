@@ -40,6 +40,11 @@ typedef struct oct_cuda_finish {
     float alpha, beta;     /* f32 sums */
     oct_act act;
     float a, b;
+    /* The common case, which kernels take by a shorter way: one output; f32 sums: real; s32 sums:
+     * 8 bits. Results are bounded to [lo, hi] (8 bits: before the zero point is added), after the
+     * activation if it is SWISH or HARD_SWISH. */
+    bool is_short;
+    float lo, hi;
 } oct_cuda_finish;
 
 /* Can the operands of `d` be finished? `integer`: 8-bit operands, s32 sums. */

@@ -9,8 +9,7 @@
  * Per k a thread does 64 multiply-adds for 2 reads of 16 bytes of w and 4 of 8 bytes of x. Expected: 60-70 %
  * of the f32 peak (67 TFLOP/s on an H100/H200).
  */
-#include "kernels/cuda/cuda_finish.cuh"
-#include "kernels/cuda/cuda_simt.h"
+#include "kernels/cuda/cuda_simt.cuh"
 
 namespace
 {
@@ -124,6 +123,7 @@ struct tile {
     typedef typename K::x_t x_t;
     typedef typename K::acc_t acc_t;
     static constexpr int THREADS = BM * BN / (PER_THREAD * PER_THREAD);
+    static constexpr int BLOCKS = THREADS == 64 ? 7 : 512 / THREADS; /* of a multiprocessor */
     static constexpr int STAGE_X = BM * LDX * (int)sizeof(x_t);
     static constexpr int STAGE_W = BK * BN * 4;
     static constexpr int ROWS = BM * (int)sizeof(row_place);
@@ -153,67 +153,6 @@ __device__ __forceinline__ row_place locate(const oct_simt &p, int row)
         r.offset += r.at[i] * p.x_axis[i];
     }
     return r;
-}
-
-__device__ __forceinline__ int64_t row_in(const oct_simt_strides &s, uint32_t image,
-                                          const uint32_t (&o)[3])
-{
-    return s.base + image * s.batch + o[0] * s.axis[0] + o[1] * s.axis[1] + o[2] * s.axis[2];
-}
-
-/* Where the columns from `col` of an output row lie in outputs and residual. */
-__device__ __forceinline__ oct_fin_place place_out(const oct_simt &p, const oct_simt_z &z,
-                                                   uint32_t row, int col)
-{
-    oct_fin_place at;
-    if (p.flat) {
-        at.y0 = p.y[0].base + row * p.y[0].axis[2];
-        at.y1 = p.y[1].base + row * p.y[1].axis[2];
-        at.r = p.y[2].base + row * p.y[2].axis[2];
-    } else {
-        uint32_t o[3];
-        uint32_t rest = oct_dev_divmod(row, p.out_w, o[2]);
-        rest = oct_dev_divmod(rest, p.out_h, o[1]);
-        const uint32_t image = oct_dev_divmod(rest, p.out_d, o[0]);
-        at.y0 = row_in(p.y[0], image, o);
-        at.y1 = row_in(p.y[1], image, o);
-        at.r = row_in(p.y[2], image, o);
-    }
-    at.y0 += z.y0 + col * p.y[0].channel;
-    at.y1 += z.y1 + col * p.y[1].channel;
-    at.r += z.r + col * p.y[2].channel;
-    return at;
-}
-
-/* Four columns from `col` of a row; those beyond the last are dropped. */
-template <class ACC>
-__device__ __forceinline__ void put_four(const oct_simt &p, const oct_simt_z &z, int row, int col,
-                                         const ACC (&acc)[4], const oct_fin_channels<ACC, 4> &c)
-{
-    oct_fin_place at = place_out(p, z, (uint32_t)row, col);
-    if (p.vector_out) {
-        oct_fin_put<4>(p.fin, c, acc, at);
-        return;
-    }
-#pragma unroll 1
-    for (int i = 0; i < 4 && col + i < p.cols; i++) {
-        oct_fin_channels<ACC, 1> one;
-        oct_fin_load<1>(p.fin, row, z.channel + col + i, one);
-        const ACC a[1] = {i == 0 ? acc[0] : i == 1 ? acc[1] : i == 2 ? acc[2] : acc[3]};
-        oct_fin_put<1>(p.fin, one, a, at);
-        at.y0 += p.y[0].channel;
-        at.y1 += p.y[1].channel;
-        at.r += p.y[2].channel;
-    }
-}
-
-/* What belongs to four columns, where it is not loaded row by row. */
-template <class ACC>
-__device__ __forceinline__ void load_four(const oct_simt &p, const oct_simt_z &z, int row, int col,
-                                          oct_fin_channels<ACC, 4> &c)
-{
-    if (p.vector_out)
-        oct_fin_load<4>(p.fin, row, z.channel + col, c);
 }
 
 /* ---- the product ---- */
@@ -276,17 +215,51 @@ __device__ __forceinline__ void multiply_stage(const oct_simt &p, const typename
     }
 }
 
-/* Through shared memory, so that a row's columns leave together and the epilogue's code is small. */
+/* Where a thread's 8 by 8 outputs are in a tile: rows y + i * BM / 8, columns 4 x + j. A warp covers
+ * 4..8 of y and 4..8 of x. */
+struct place2 {
+    int x, y;
+};
+
+template <int BN>
+__device__ __forceinline__ place2 thread_place(int t)
+{
+    constexpr int TX = BN / PER_THREAD, WX = TX < 8 ? TX : 8, WY = 32 / WX;
+    const int lane = t % 32, warp = t / 32;
+    return {warp % (TX / WX) * WX + lane % WX, warp / (TX / WX) * WY + lane / WX};
+}
+
+struct corner {
+    int row, col;
+};
+
+/* Tiles of one row band are neighbours, so that they share its x in the caches. */
+template <int BM, int BN>
+__device__ __forceinline__ corner tile_corner(const oct_simt &p, uint32_t block)
+{
+    const uint32_t n_tiles = (uint32_t)(p.n_pad / BN);
+    return {(int)(block / n_tiles) * BM, (int)(block % n_tiles) * BN};
+}
+
+/* Through shared memory, so that a row's columns leave together and the epilogue's code is small.
+ * Indices are read afresh: kept over the main loop they would cost registers there. */
 template <class K, int BM, int BN, int VEC>
-__device__ __forceinline__ void store_tile(const oct_simt &p, int split, int row0, int col0, int ty,
-                                           int tx, typename K::acc_t (&acc)[PER_THREAD][PER_THREAD],
+__device__ __forceinline__ void store_tile(const oct_simt &p,
+                                           typename K::acc_t (&acc)[PER_THREAD][PER_THREAD],
                                            typename K::acc_t *out)
 {
     typedef typename K::acc_t acc_t;
     typedef tile<K, BM, BN, VEC> S;
     constexpr int QUADS = BN / 8;
-    const int t = threadIdx.x, quad = t % QUADS;
-    const oct_simt_z z = p.z[blockIdx.y];
+    int t, block, zi, split;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(t));
+    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(block));
+    asm volatile("mov.u32 %0, %%ctaid.y;" : "=r"(zi));
+    asm volatile("mov.u32 %0, %%ctaid.z;" : "=r"(split));
+    const place2 me = thread_place<BN>(t);
+    const corner c0 = tile_corner<BM, BN>(p, (uint32_t)block);
+    const int row0 = c0.row, col0 = c0.col, ty = me.y, tx = me.x, quad = t % QUADS;
+    const oct_simt_z z = p.z[zi];
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         __syncthreads();
@@ -305,27 +278,26 @@ __device__ __forceinline__ void store_tile(const oct_simt &p, int split, int row
             continue;
         oct_fin_channels<acc_t, 4> c;
         if (p.splits == 1)
-            load_four(p, z, 0, col, c);
+            oct_simt_load_four(p, z, 0, col, c);
 #pragma unroll 1
         for (int r = t / QUADS; r < BM && row0 + r < p.rows; r += S::THREADS / QUADS) {
             const oct_dev_vec<acc_t, 4> v =
                 *reinterpret_cast<const oct_dev_vec<acc_t, 4> *>(out + r * S::LD_OUT + quad * 4);
             if (p.splits > 1) {
                 const int64_t at =
-                    ((int64_t)(split * p.n_z + blockIdx.y) * p.rows + row0 + r) * p.n_pad + col;
+                    ((int64_t)(split * p.n_z + zi) * p.rows + row0 + r) * p.n_pad + col;
                 *reinterpret_cast<oct_dev_vec<acc_t, 4> *>((acc_t *)p.partial + at) = v;
                 continue;
             }
             if (p.fin.bias_row != 0)
-                load_four(p, z, row0 + r, col, c);
-            put_four<acc_t>(p, z, row0 + r, col, v.v, c);
+                oct_simt_load_four(p, z, row0 + r, col, c);
+            oct_simt_put_four<acc_t>(p, z, row0 + r, col, v.v, c);
         }
     }
 }
 
 template <class K, int BM, int BN, int VEC>
-__global__ void __launch_bounds__(tile<K, BM, BN, VEC>::THREADS,
-                                  512 / tile<K, BM, BN, VEC>::THREADS)
+__global__ void __launch_bounds__(tile<K, BM, BN, VEC>::THREADS, tile<K, BM, BN, VEC>::BLOCKS)
     simt_kernel(const __grid_constant__ oct_simt p)
 {
     typedef tile<K, BM, BN, VEC> S;
@@ -334,15 +306,11 @@ __global__ void __launch_bounds__(tile<K, BM, BN, VEC>::THREADS,
     extern __shared__ __align__(16) unsigned char smem[];
     row_place *rows = reinterpret_cast<row_place *>(smem);
     unsigned char *xs = smem + S::ROWS, *ws = xs + STAGES * S::STAGE_X;
-    const int t = threadIdx.x, lane = t % 32, warp = t / 32;
-    constexpr int TX = BN / PER_THREAD, WX = TX < 8 ? TX : 8, WY = 32 / WX;
-    const int tx = warp % (TX / WX) * WX + lane % WX;
-    const int ty = warp / (TX / WX) * WY + lane / WX;
-    const int n_tiles = p.n_pad / BN;
-    const int row0 = (int)(blockIdx.x / n_tiles) * BM, col0 = (int)(blockIdx.x % n_tiles) * BN;
-    const int split = blockIdx.z;
-    const int k_lo = (int)((int64_t)p.k_tiles * split / p.splits);
-    const int k_hi = (int)((int64_t)p.k_tiles * (split + 1) / p.splits);
+    const int t = threadIdx.x;
+    const corner c0 = tile_corner<BM, BN>(p, blockIdx.x);
+    const int row0 = c0.row, col0 = c0.col;
+    const int k_lo = (int)((int64_t)p.k_tiles * blockIdx.z / p.splits);
+    const int k_hi = (int)((int64_t)p.k_tiles * (blockIdx.z + 1) / p.splits);
     const x_t *x = (const x_t *)p.x + p.z[blockIdx.y].x;
     const float *w = (const float *)p.w + p.z[blockIdx.y].w + col0;
 
@@ -363,6 +331,7 @@ __global__ void __launch_bounds__(tile<K, BM, BN, VEC>::THREADS,
 #pragma unroll
         for (int j = 0; j < PER_THREAD; j++)
             acc[i][j] = 0;
+    const place2 me = thread_place<BN>(t);
     int use = 0, fill = STAGES - 1;
 #pragma unroll 1
     for (int k = k_lo; k < k_hi; k++) {
@@ -374,80 +343,13 @@ __global__ void __launch_bounds__(tile<K, BM, BN, VEC>::THREADS,
                                        reinterpret_cast<float *>(ws + fill * S::STAGE_W));
         asm volatile("cp.async.commit_group;" ::: "memory");
         multiply_stage<K, BM, BN>(p, reinterpret_cast<const x_t *>(xs + use * S::STAGE_X),
-                                  reinterpret_cast<const acc_t *>(ws + use * S::STAGE_W), ty, tx,
-                                  acc);
+                                  reinterpret_cast<const acc_t *>(ws + use * S::STAGE_W), me.y,
+                                  me.x, acc);
         use = use == STAGES - 1 ? 0 : use + 1;
         fill = fill == STAGES - 1 ? 0 : fill + 1;
     }
     asm volatile("cp.async.wait_group 0;" ::: "memory");
-    store_tile<K, BM, BN, VEC>(p, split, row0, col0, ty, tx, acc, reinterpret_cast<acc_t *>(smem));
-}
-
-/* ---- sums made elsewhere ---- */
-
-template <class T, class ACC>
-__global__ void __launch_bounds__(256)
-    finish_kernel(const __grid_constant__ oct_simt p, const T *sums, int64_t ld, int splits)
-{
-    const oct_simt_z z = p.z[blockIdx.y];
-    const int quads = (p.cols + 3) / 4;
-    const int64_t id = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    const int64_t row = id / quads;
-    const int col = (int)(id % quads) * 4;
-    if (row >= p.rows)
-        return;
-    ACC acc[4] = {0, 0, 0, 0};
-    for (int s = 0; s < splits; s++) {
-        const T *from = sums + ((int64_t)(s * p.n_z + blockIdx.y) * p.rows + row) * ld + col;
-        if (p.vector_out) {
-            const oct_dev_vec<T, 4> v = *reinterpret_cast<const oct_dev_vec<T, 4> *>(from);
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                acc[i] += (ACC)v.v[i];
-            continue;
-        }
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            acc[i] += col + i < p.cols ? (ACC)from[i] : (ACC)0;
-    }
-    oct_fin_channels<ACC, 4> c;
-    load_four(p, z, (int)row, col, c);
-    put_four<ACC>(p, z, (int)row, col, acc, c);
-}
-
-template <class T, class ACC>
-cudaError_t finish_sums(const oct_simt *s, const void *sums, int64_t ld, int splits,
-                        cudaStream_t stream)
-{
-    const int64_t work = (int64_t)s->rows * ((s->cols + 3) / 4);
-    const dim3 grid((unsigned)((work + 255) / 256), (unsigned)s->n_z);
-    finish_kernel<T, ACC><<<grid, 256, 0, stream>>>(*s, (const T *)sums, ld, splits);
-    return cudaGetLastError();
-}
-
-/* ---- weights ---- */
-
-template <class T, class W>
-__global__ void __launch_bounds__(256) pack_kernel(const __grid_constant__ oct_simt_pack p)
-{
-    const int64_t id = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    const int64_t total = (int64_t)p.n_z * p.k_pad * p.n_pad;
-    if (id >= total)
-        return;
-    const int n = (int)(id % p.n_pad), k = (int)(id / p.n_pad % p.k_pad);
-    const int z = (int)(id / p.n_pad / p.k_pad);
-    W v = 0;
-    if (n < p.n && p.k_off[k] >= 0)
-        v = (W)((const T *)p.w)[p.z_off[z] + p.k_off[k] + n * p.n_step] - (W)p.zero;
-    ((W *)p.out)[id] = v;
-}
-
-template <class T, class W>
-cudaError_t pack(const oct_simt_pack *p, cudaStream_t stream)
-{
-    const int64_t total = (int64_t)p->n_z * p->k_pad * p->n_pad;
-    pack_kernel<T, W><<<(unsigned)((total + 255) / 256), 256, 0, stream>>>(*p);
-    return cudaGetLastError();
+    store_tile<K, BM, BN, VEC>(p, acc, reinterpret_cast<acc_t *>(smem));
 }
 
 /* ---- launching ---- */
@@ -458,6 +360,16 @@ struct tile_info {
 };
 constexpr tile_info TILE[OCT_SIMT_TILE_COUNT] = {
     {128, 128, 1.0}, {128, 64, 0.93}, {64, 64, 0.85}, {128, 32, 0.75}};
+
+/* What a multiprocessor needs for `blocks` tiles, one k deep. Registers let 512 threads run at once; fewer
+ * leave it partly idle. */
+double tile_time(const tile_info *t, int64_t blocks)
+{
+    const int64_t area = (int64_t)t->rows * t->cols, at_once = 2 * 128 * 128 / area;
+    const int64_t rest = blocks % at_once;
+    const double busy = 0.4 + 0.6 * (double)rest / (double)at_once;
+    return ((double)(blocks - rest) + (double)rest / busy) * (double)area / t->rate;
+}
 
 template <class K, int BM, int BN, int VEC>
 cudaError_t launch_tile(const oct_simt *s, cudaStream_t stream)
@@ -534,30 +446,6 @@ cudaError_t oct_simt_launch(const oct_simt *s, oct_simt_kind kind, oct_simt_tile
     }
 }
 
-cudaError_t oct_simt_finish(const oct_simt *s, const void *sums, oct_sums_type type, int64_t ld,
-                            int splits, cudaStream_t stream)
-{
-    if (type == OCT_SUMS_F32)
-        return finish_sums<float, float>(s, sums, ld, splits, stream);
-    if (type == OCT_SUMS_F16)
-        return finish_sums<__half, float>(s, sums, ld, splits, stream);
-    return finish_sums<int32_t, int32_t>(s, sums, ld, splits, stream);
-}
-
-cudaError_t oct_simt_pack_run(const oct_simt_pack *p, cudaStream_t stream)
-{
-    switch (p->dtype) {
-    case OCT_DT_F32:
-        return pack<float, float>(p, stream);
-    case OCT_DT_F16:
-        return pack<__half, float>(p, stream);
-    case OCT_DT_S8:
-        return pack<int8_t, int32_t>(p, stream);
-    default:
-        return pack<uint8_t, int32_t>(p, stream);
-    }
-}
-
 void oct_simt_choose(int n_sm, int64_t rows, int64_t cols, int64_t n_z, int64_t k_tiles,
                      oct_simt_tile *tile, int *splits)
 {
@@ -565,17 +453,14 @@ void oct_simt_choose(int n_sm, int64_t rows, int64_t cols, int64_t n_z, int64_t 
     *tile = OCT_SIMT_128x32;
     *splits = 1;
     for (int t = 0; t < OCT_SIMT_TILE_COUNT; t++) {
-        const int64_t area = (int64_t)TILE[t].rows * TILE[t].cols;
-        const int64_t at_once = n_sm * (2 * 128 * 128 / area); /* as many as fit by registers */
         const int64_t blocks = (rows + TILE[t].rows - 1) / TILE[t].rows *
                                ((cols + TILE[t].cols - 1) / TILE[t].cols) * n_z;
         for (int split = 1; split <= 32 && (split == 1 || split * 4 <= k_tiles); split *= 2) {
-            if (split > 1 && (blocks * split > 2 * at_once || n_z * split > 65535))
+            if (split > 1 && blocks * split > 8 * n_sm)
                 break;
-            const double waves = (double)((blocks * split + at_once - 1) / at_once);
             /* writing and adding up partial sums costs about as much as 4 steps of k */
             const double steps = (double)((k_tiles + split - 1) / split) + 2 + (split > 1 ? 4 : 0);
-            const double time = waves * steps / TILE[t].rate;
+            const double time = steps * tile_time(&TILE[t], (blocks * split + n_sm - 1) / n_sm);
             if (best == 0 || time < best) {
                 best = time;
                 *tile = (oct_simt_tile)t;
