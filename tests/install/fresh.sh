@@ -17,7 +17,9 @@ else
 fi | tar --null -T - -cf - | tar -xf - -C "$scratch/octet"
 [ ! -d "$root/../shared" ] || ln -s "$(cd "$root/../shared" && pwd)" "$scratch/shared"
 
-mapfile -t commands < <(sed -n '/<!-- two commands -->/,/^```$/{/^[a-z]/p}' README.md)
+# The lines of the fenced block behind the mark.
+mapfile -t commands < <(awk '/<!-- two commands -->/ {on = 1} on && /^```/ && ++fences == 2 {exit}
+                             on && /^[a-z]/' README.md)
 [ ${#commands[@]} -eq 2 ] || { echo "fresh: README.md has ${#commands[@]} commands, expected 2"; exit 1; }
 [ "${1:-}" != --first ] || commands=("${commands[0]}")
 
