@@ -262,6 +262,12 @@ static bool is_conversion(const char *op)
     return false;
 }
 
+/* Not shapes and indices. */
+static bool is_data(oct_dtype dt)
+{
+    return oct_dtype_is_float(dt) || dt == OCT_DT_S8 || dt == OCT_DT_U8;
+}
+
 /* Every worker's plan is the same: the first to finish an image says what is in it. */
 static oct_status note_ops(comparison *c, oct_worker *w)
 {
@@ -275,7 +281,7 @@ static oct_status note_ops(comparison *c, oct_worker *w)
         return OCT_ERR_NOMEM;
     for (size_t i = 0; i < n; i++) {
         const oct_op_info *o = &list[i];
-        if (o->op == NULL || o->node == NULL || is_conversion(o->op))
+        if (o->op == NULL || o->node == NULL || is_conversion(o->op) || !is_data(o->in_dtype))
             continue;
         oct_layer_op *to = &l->op[l->n_ops++];
         to->node = oct_arena_strdup(l->arena, o->node);

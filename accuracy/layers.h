@@ -49,7 +49,8 @@ typedef struct oct_layers {
     size_t n_values;
     oct_layer_removed *removed; /* in the reference's order */
     size_t n_removed;
-    oct_layer_op *op; /* in execution order, without conversions between layouts and types */
+    oct_layer_op *
+        op; /* in execution order; without conversions between layouts and types, and without arithmetic on shapes */
     size_t n_ops;
     uint64_t n_images;
 } oct_layers;

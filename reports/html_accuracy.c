@@ -147,9 +147,12 @@ static void difference_row(const oct_page *p, const oct_report_pair *c, const oc
         oct_html_add(p->b, " <small>[$p, $p]</small>", i.lo, i.hi);
     oct_strbuf_add(p->b, "</td><td>");
     oct_svg_interval(p->b, axis, d, i.lo, i.hi);
-    oct_html_add(p->b, "</td><td class=\"n\">$i</td><td class=\"n\">$i</td>",
-                 c->only_reference_right, c->only_candidate_right);
-    p_cell(p->b, c->mcnemar_p);
+    oct_strbuf_add(p->b, "</td>");
+    if (!isnan(p->r->comparisons[0].mcnemar_p)) {
+        oct_html_add(p->b, "<td class=\"n\">$i</td><td class=\"n\">$i</td>",
+                     c->only_reference_right, c->only_candidate_right);
+        p_cell(p->b, c->mcnemar_p);
+    }
     oct_strbuf_add(p->b, "</tr>\n");
 }
 
@@ -158,8 +161,10 @@ static void difference_table(const oct_page *p)
     const oct_report *r = p->r;
     const oct_svg_axis axis = difference_axis(r);
     oct_strbuf_add(p->b, "<h3>Difference from the reference</h3>\n");
-    oct_page_table(p, "candidate|>points [95 %]||>only reference right|>only candidate right|"
-                      ">McNemar p");
+    oct_page_table(p, isnan(r->comparisons[0].mcnemar_p)
+                          ? "candidate|>points [95 %]|"
+                          : "candidate|>points [95 %]||>only reference right|"
+                            ">only candidate right|>McNemar p");
     for (size_t i = 0; i < r->n_comparisons; i++)
         difference_row(p, &r->comparisons[i], &axis);
     oct_page_table_end(p);
@@ -171,12 +176,15 @@ static void difference_table(const oct_page *p)
 
 static void output_table(const oct_page *p)
 {
+    const bool classes = !isnan(p->r->comparisons[0].agreement);
     oct_strbuf_add(p->b, "<h3>Outputs beside the reference\xe2\x80\x99s</h3>\n");
-    oct_page_table(p, "candidate|>same answer % [95 %]|>SQNR dB|>cosine|>max error");
+    oct_page_table(p, classes ? "candidate|>same answer % [95 %]|>SQNR dB|>cosine|>max error"
+                              : "candidate|>SQNR dB|>cosine|>max error");
     for (size_t i = 0; i < p->r->n_comparisons; i++) {
         const oct_report_pair *c = &p->r->comparisons[i];
         candidate_cell(p, c);
-        percent_cell(p->b, c->agreement, c->agreement_interval);
+        if (classes)
+            percent_cell(p->b, c->agreement, c->agreement_interval);
         if (c->outputs_equal)
             oct_strbuf_add(p->b, "<td class=\"n\">equal</td>");
         else

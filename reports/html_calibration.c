@@ -41,7 +41,8 @@ void oct_page_methods(const oct_page *p)
     const oct_report_calibration *c = p->r->calibration;
     if (!c || (c->n_methods == 0 && !c->settled_text))
         return;
-    oct_page_open(p, "methods", "Calibration methods",
+    oct_page_open(p, "methods",
+                  c->n_methods > 0 ? "Calibration methods" : "Enough calibration images?",
                   c->n_methods > 0 ? "Each method quantized the whole network; its outputs were "
                                      "compared with FP32 on calibration images that were held "
                                      "back. Test images and labels never choose."

@@ -216,7 +216,7 @@ void oct_page_coverage(const oct_page *p)
             continue;
         if (!open)
             oct_page_open(p, "coverage", "INT8 coverage",
-                          "Nodes that can be quantized, and why some stay in floating point.");
+                          "What computes with integers, and why the rest does not.");
         open = true;
         coverage_side(p, &p->r->sides[i]);
     }
@@ -251,7 +251,7 @@ static void weight_rows(const oct_page *p, size_t from, size_t to, const oct_svg
         const oct_report_weight *w = &p->r->weights[i];
         oct_html_add(p->b,
                      "<tr><td class=\"name\">$t</td><td class=\"name\">$t</td><td class=\"n\">$i"
-                     "</td><td class=\"n\">$5</td><td class=\"n\">$4</td><td class=\"n\">$4</td>"
+                     "</td><td class=\"n\">$6</td><td class=\"n\">$4</td><td class=\"n\">$4</td>"
                      "<td>",
                      w->name, w->node, w->channels, w->amax_min, w->amax_median, w->amax_max);
         oct_svg_interval(p->b, axis, decade(w->amax_median), decade(w->amax_min),

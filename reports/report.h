@@ -61,7 +61,7 @@ typedef struct oct_report_side {
     double ap, ap50, ap75, ap_small, ap_medium, ap_large; /* COCO's rules */
     double ar1, ar10, ar100, ar_small, ar_medium, ar_large;
     oct_report_latency *latency; /* NULL = not measured */
-    oct_report_node *nodes;      /* quantizable nodes in graph order */
+    oct_report_node *nodes;      /* operators on data, in execution order */
     size_t n_nodes;
 } oct_report_side;
 

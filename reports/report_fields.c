@@ -114,7 +114,7 @@ static const oct_field side[] = {
     F64(_side, ar_medium, "AR of medium boxes"),
     F64(_side, ar_large, "AR of large boxes"),
     OBJECT(_side, latency, OCT_REPORT_LATENCY, "measured run times"),
-    LIST(_side, nodes, OCT_REPORT_NODE, "quantizable nodes: integers or not, and why not"),
+    LIST(_side, nodes, OCT_REPORT_NODE, "operators on data: integers or not, and why not"),
     END};
 
 static const oct_field flip[] = {

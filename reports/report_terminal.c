@@ -196,7 +196,7 @@ static void coverage(const oct_report *r, oct_strbuf *out)
             done += s->nodes[k].quantized;
         if (s->n_nodes == 0)
             continue;
-        oct_strbuf_addf(out, "%zu of %zu quantizable nodes are INT8", done, s->n_nodes);
+        oct_strbuf_addf(out, "%zu of %zu nodes compute in INT8", done, s->n_nodes);
         line(out, ": ", s->name);
     }
 }

@@ -198,7 +198,7 @@ static oct_status drop_shared(oct_auto *a, oct_listing *calib, const oct_listing
                       a->calib_path, a->test_path);
     if (st == OCT_OK)
         filter(calib, keep);
-    if (a->n_shared > 0)
+    if (st == OCT_OK && a->n_shared > 0)
         oct_log(a->ctx, OCT_LOG_WARN,
                 "%zu pictures are in both %s and %s: they judge and do not calibrate", a->n_shared,
                 a->calib_path, a->test_path);

@@ -8,6 +8,7 @@
 #include "tools/auto.h"
 #include "tools/cache_cmds.h"
 #include "tools/evaluate_result.h"
+#include "tools/scale_results.h"
 #include "tools/scale_source.h"
 
 static const oct_auto_stage stages[] = {
@@ -64,12 +65,29 @@ static oct_status hash_boxes(oct_auto *a)
     return oct_strbuf_status(&a->coco);
 }
 
+/* Options that later stages would stumble over. */
+static oct_status check_options(oct_auto *a)
+{
+    oct_scale_results methods;
+    oct_scheme_args scheme;
+    oct_eval_options judge;
+    oct_coco *coco;
+    OCT_TRY(oct_scale_results_methods(a->cli, oct_cli_str(a->cli, "methods"), &methods));
+    oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
+    oct_scheme_args_deinit(&scheme);
+    OCT_TRY(st);
+    st = oct_judge_read(a->cli, &judge, &coco);
+    oct_coco_close(coco);
+    return st;
+}
+
 static oct_status prepare(oct_auto *a)
 {
     oct_cli *cli = a->cli;
     oct_dataset_args args;
     a->backend = oct_cli_backend(cli, oct_cli_flag(cli, "reference"));
     OCT_TRY(oct_cache_trt_version(cli, &a->trt_version, NULL));
+    OCT_TRY(check_options(a));
     OCT_TRY(oct_model_load(a->ctx, a->model_path, NULL, &a->model));
     OCT_TRY(oct_model_input_specs(a->ctx, a->model, a->input, &a->n_inputs));
     const oct_status st = oct_dataset_args_init(&args, cli, a->calib_path, a->input, a->n_inputs);
@@ -77,6 +95,9 @@ static oct_status prepare(oct_auto *a)
     OCT_TRY(st);
     OCT_TRY(hash_boxes(a));
     OCT_TRY(oct_auto_divide(a));
+    if (oct_cli_given(cli, "max-drop") && !a->has_labels && a->coco.len == 0)
+        return oct_cli_usage(cli, "--max-drop needs labels of the images that judge; "
+                                  "--min-agreement and --min-sqnr do not");
     oct_log(a->ctx, OCT_LOG_INFO,
             "%lld pictures calibrate (%lld of them are held back to choose by), %lld judge%s",
             (long long)(a->part[OCT_AUTO_HELD_IN].n + a->part[OCT_AUTO_HELD_BACK].n),
@@ -163,6 +184,10 @@ static oct_status run(oct_cli *cli)
         st = oct_auto_run_stages(&a);
     if (st == OCT_OK)
         st = finish(&a);
+    if (st == OCT_ERR_CANCELLED) {
+        oct_error_clear(a.ctx);
+        oct_fail(a.ctx, st, "cancelled; the same command goes on in %s", a.dir);
+    }
     oct_auto_close_dir(&a);
     oct_auto_parts_deinit(&a);
     oct_strbuf_deinit(&a.images);
