@@ -4,7 +4,8 @@
 #include "kernels/cuda/cuda_kernel.cuh"
 
 #define THREADS 256
-#define TILE 32 /* elements (or words of packed elements) */
+#define TILE 32 /* words of packed elements */
+#define SIDE 64 /* elements of other tiles */
 #define THIN 8  /* fewer elements than this along a fast axis are not worth tiles */
 
 static const int unit_bytes[OCT_CUDA_COPY_UNIT_SIZES] = {16, 8, 4, 2, 1};
@@ -79,6 +80,30 @@ static __global__ void __launch_bounds__(THREADS) copy_thin(oct_cuda_tiles t, T 
     }
 }
 
+/* Three planes to triples (pictures), four positions a thread: all accesses are vectors. */
+template <class T>
+static __global__ void __launch_bounds__(THREADS) copy_triples(oct_cuda_tiles t, T *y, const T *x)
+{
+    uint32_t at;
+    const uint32_t item = oct_dev_item(), outer = oct_dev_divmod(item, t.tiles_wide, at);
+    int64_t off[2];
+    oct_dev_vec<T, 4> in[3], out[3];
+    if (outer >= t.outer.total)
+        return;
+    oct_dev_offsets(t.outer, outer, off);
+    x += off[1] + 4 * at;
+    y += off[0] + 12 * at;
+#pragma unroll
+    for (int j = 0; j < 3; j++)
+        in[j] = *reinterpret_cast<const oct_dev_vec<T, 4> *>(x + j * t.x_long);
+#pragma unroll
+    for (int k = 0; k < 12; k++)
+        out[k / 4].v[k % 4] = in[k % 3].v[k / 3];
+#pragma unroll
+    for (int j = 0; j < 3; j++)
+        reinterpret_cast<oct_dev_vec<T, 4> *>(y)[j] = out[j];
+}
+
 /* Where a block's tile lies. */
 typedef struct tile_at {
     uint32_t i, j; /* first tile column and row, in tiles */
@@ -100,19 +125,19 @@ OCT_DEV tile_at locate(const oct_cuda_tiles &t)
 template <class T>
 static __global__ void __launch_bounds__(THREADS) copy_tiles(oct_cuda_tiles t, T *y, const T *x)
 {
-    __shared__ T tile[TILE][TILE + 1];
+    __shared__ T tile[SIDE][SIDE + 1];
     const tile_at r = locate(t);
-    const uint32_t i0 = r.i * TILE, j0 = r.j * TILE;
-    const uint32_t lane = threadIdx.x % TILE, row = threadIdx.x / TILE;
+    const uint32_t i0 = r.i * SIDE, j0 = r.j * SIDE;
+    const uint32_t lane = threadIdx.x % SIDE, row = threadIdx.x / SIDE;
     x += r.x;
     y += r.y;
 #pragma unroll
-    for (uint32_t k = row; k < TILE; k += THREADS / TILE)
+    for (uint32_t k = row; k < SIDE; k += THREADS / SIDE)
         if (i0 + lane < t.wide && j0 + k < t.len)
             tile[k][lane] = x[(i0 + lane) + (j0 + k) * t.x_long];
     __syncthreads();
 #pragma unroll
-    for (uint32_t k = row; k < TILE; k += THREADS / TILE)
+    for (uint32_t k = row; k < SIDE; k += THREADS / SIDE)
         if (i0 + k < t.wide && j0 + lane < t.len)
             y[(i0 + k) * t.y_wide + (j0 + lane)] = tile[lane][k];
 }
@@ -176,7 +201,14 @@ template <class T>
 static void launch_tiles(const oct_cuda_copy *c, void *y, const void *x, cudaStream_t s)
 {
     const oct_cuda_tiles *t = &c->tiles;
-    if (c->kind == OCT_CUDA_COPY_THIN)
+    if (t->triples && sizeof(T) <= 4 && oct_cuda_aligned(y, 4 * sizeof(T)) &&
+        oct_cuda_aligned(x, 4 * sizeof(T))) {
+        oct_cuda_tiles quarter = *t;
+        quarter.tiles_wide = oct_cuda_div_make(t->wide / 4);
+        copy_triples<T>
+            <<<oct_cuda_blocks((int64_t)t->outer.total * (t->wide / 4), THREADS), THREADS, 0, s>>>(
+                quarter, (T *)y, (const T *)x);
+    } else if (c->kind == OCT_CUDA_COPY_THIN)
         copy_thin<T><<<oct_cuda_blocks((int64_t)t->outer.total * t->tiles_wide.d, THREADS), THREADS,
                        0, s>>>(*t, (T *)y, (const T *)x);
     else
@@ -248,7 +280,7 @@ static int source_row(const oct_ref_loop *l)
     return -1;
 }
 
-static bool outer_takes_words(const oct_ref_loop *outer, int per_word)
+static bool outer_takes(const oct_ref_loop *outer, int per_word)
 {
     for (int i = 0; i < outer->n_dims; i++)
         if (outer->dim[i] > 1 &&
@@ -280,15 +312,17 @@ static bool make_tiles(const oct_ref_loop *l, int row, oct_cuda_copy *c)
         c->kind = OCT_CUDA_COPY_THIN;
         t->tiles_wide = oct_cuda_div_make(t->len <= t->wide ? t->wide : t->len);
         t->tiles_len = oct_cuda_div_make(1);
+        t->triples = t->len == 3 && t->wide % 4 == 0 && t->y_wide == 3 && t->x_long % 4 == 0 &&
+                     outer_takes(&outer, 4);
         return true;
     }
     c->kind = OCT_CUDA_COPY_TILES;
-    t->tiles_wide = oct_cuda_div_make((t->wide + TILE - 1) / TILE);
-    t->tiles_len = oct_cuda_div_make((t->len + TILE - 1) / TILE);
+    t->tiles_wide = oct_cuda_div_make((t->wide + SIDE - 1) / SIDE);
+    t->tiles_len = oct_cuda_div_make((t->len + SIDE - 1) / SIDE);
     const int per_word = c->elem_bytes < 4 ? (int)(4 / c->elem_bytes) : 1;
     t->packed = per_word > 1 && t->wide % (uint32_t)per_word == 0 &&
                 t->len % (uint32_t)per_word == 0 && t->y_wide % per_word == 0 &&
-                t->x_long % per_word == 0 && outer_takes_words(&outer, per_word);
+                t->x_long % per_word == 0 && outer_takes(&outer, per_word);
     return true;
 }
 

@@ -28,7 +28,8 @@ typedef struct oct_cuda_tiles {
     int64_t y_wide, x_long;
     oct_cuda_div tiles_wide, tiles_len; /* THIN: the longer of wide and len is tiles_wide.d */
     oct_cuda_loop outer;
-    bool packed; /* 1- and 2-byte elements by words */
+    bool packed;  /* 1- and 2-byte elements by words */
+    bool triples; /* THIN: three planes to triples, by vectors */
 } oct_cuda_tiles;
 
 typedef struct oct_cuda_copy {

@@ -53,10 +53,11 @@ OCT_DEV void store_result(const ew_params &p, void *y, int64_t at, float (&a)[V]
 {
     const ew_operand &o = p.operand[0];
     if (o.quantized) {
-        const int32_t lo = oct_dev_q_min(o.dt), hi = oct_dev_q_max(o.dt);
+        const float lo = (float)oct_dev_q_min(o.dt), hi = (float)oct_dev_q_max(o.dt);
+        const float inverse = oct_dev_inverse(o.scale);
 #pragma unroll
         for (int i = 0; i < V; i++)
-            a[i] = (float)oct_dev_quantize(a[i], o.scale, p.out_zero, lo, hi);
+            a[i] = oct_dev_quantize_f32(a[i], o.scale, inverse, o.zero, lo, hi);
     }
     oct_dev_store_any<V>(y, o.dt, at, a);
 }
@@ -287,7 +288,6 @@ static bool build(const oct_op_desc *d, ew_op *op, char *reason)
             e->zero = (float)o->quant.q[0].zero_point;
         }
     }
-    op->p.out_zero = d->out[0].quant.n ? d->out[0].quant.q[0].zero_point : 0;
     return true;
 }
 

@@ -22,7 +22,6 @@ typedef struct ew_params {
     oct_op op;
     int n_in;
     ew_operand operand[OCT_EW_MAX_IN + 1]; /* 0 = the result */
-    int32_t out_zero;
     float alpha, beta;
     bool flag[2];         /* IsInf: negative, positive; Gelu: tanh form; Mod: fmod */
     oct_dtype bound_type; /* Clip */

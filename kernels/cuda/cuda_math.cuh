@@ -46,6 +46,35 @@ OCT_DEV float oct_dev_dequantize(int32_t v, float scale, int32_t zero_point)
     return scale * (float)(v - zero_point);
 }
 
+/* Conversions run at a fraction of the rate of additions: within +-2^22, adding and subtracting
+ * 1.5 * 2^23 rounds half to even, and the sum's low bits are the integer. */
+#define OCT_DEV_MAGIC 12582912.0f
+
+/* Division by one number again and again: its reciprocal, or 0 where only a true division will do. */
+OCT_DEV float oct_dev_inverse(float s)
+{
+    return s > 0x1p-100f && s < 0x1p100f ? __frcp_rn(s) : 0.0f;
+}
+
+/* x / s, correctly rounded wherever |x / s| < 10^6 (two Newton steps on the exact remainder; Markstein
+ * 1990); beyond, any value of that size. */
+OCT_DEV float oct_dev_divide(float x, float s, float inverse)
+{
+    if (inverse == 0.0f)
+        return __fdiv_rn(x, s);
+    const float q0 = x * inverse;
+    const float q1 = fmaf(fmaf(-q0, s, x), inverse, q0);
+    const float q2 = fmaf(fmaf(-q1, s, x), inverse, q1);
+    return fabsf(q0) < 1e6f ? q2 : q0;
+}
+
+/* What oct_dev_quantize() gives, as f32. `zero`, `lo`, `hi` are whole numbers. */
+OCT_DEV float oct_dev_quantize_f32(float x, float s, float inverse, float zero, float lo, float hi)
+{
+    const float v = fminf(fmaxf(oct_dev_divide(x, s, inverse), lo - zero), hi - zero);
+    return ((v + OCT_DEV_MAGIC) - OCT_DEV_MAGIC) + zero;
+}
+
 OCT_DEV int32_t oct_dev_q_min(oct_dtype dt)
 {
     return dt == OCT_DT_S8 ? -128 : 0;
@@ -152,13 +181,13 @@ OCT_DEV float oct_dev_f32(__nv_bfloat16 v)
 {
     return __bfloat162float(v);
 }
+OCT_DEV float oct_dev_f32(uint8_t v) /* 2^23 + v, without a conversion */
+{
+    return __uint_as_float(0x4b000000u | v) - 8388608.0f;
+}
 OCT_DEV float oct_dev_f32(int8_t v)
 {
-    return (float)v;
-}
-OCT_DEV float oct_dev_f32(uint8_t v)
-{
-    return (float)v;
+    return __uint_as_float(0x4b000000u | (uint8_t)(v ^ 0x80)) - 8388736.0f;
 }
 
 /* f32 to a stored element, half to even; 8-bit values are rounded and in range already. */
@@ -182,12 +211,12 @@ __device__ __forceinline__ __nv_bfloat16 oct_dev_from_f32<__nv_bfloat16>(float v
 template <>
 __device__ __forceinline__ int8_t oct_dev_from_f32<int8_t>(float v)
 {
-    return (int8_t)(int32_t)v;
+    return (int8_t)__float_as_int(v + OCT_DEV_MAGIC);
 }
 template <>
 __device__ __forceinline__ uint8_t oct_dev_from_f32<uint8_t>(float v)
 {
-    return (uint8_t)(int32_t)v;
+    return (uint8_t)__float_as_int(v + OCT_DEV_MAGIC);
 }
 
 /* ---- vectors of N elements, moved by the widest accesses (aligned to their size, at most 16) ---- */

@@ -21,6 +21,7 @@ typedef struct pool_params {
     int32_t p, channels;
     int32_t zero_x, zero_y; /* 8-bit average */
     const float *factor;    /* m by number of elements */
+    int64_t step;           /* from tap to tap along the last axis */
 } pool_params;
 
 /* Taps inside the input: [lo, hi); `counted` by an average. */
@@ -82,14 +83,16 @@ OCT_DEV pool_at locate(const pool_params &p, uint32_t item)
 #define FOR_EACH_TAP(p, r, off)                                          \
     for (int32_t i0 = (r).t[0].lo; i0 < (r).t[0].hi; i0++)               \
         for (int32_t i1 = (r).t[1].lo; i1 < (r).t[1].hi; i1++)           \
+            if (int64_t off = tap_offset(p, r, i0, i1) - (p).step; true) \
     _Pragma("unroll 3") for (int32_t i2 = (r).t[2].lo; i2 < (r).t[2].hi; \
-                             i2++) if (const int64_t off = tap_offset(p, r, i0, i1, i2); true)
+                             i2++) if (off += (p).step; true)
 
-OCT_DEV int64_t tap_offset(const pool_params &p, const pool_at &r, int32_t i0, int32_t i1,
-                           int32_t i2)
+/* Of the first tap of a row of the window. */
+OCT_DEV int64_t tap_offset(const pool_params &p, const pool_at &r, int32_t i0, int32_t i1)
 {
     return r.x + (r.t[0].at + i0 * p.dilation[0]) * p.xs[2] +
-           (r.t[1].at + i1 * p.dilation[1]) * p.xs[3] + (r.t[2].at + i2 * p.dilation[2]) * p.xs[4];
+           (r.t[1].at + i1 * p.dilation[1]) * p.xs[3] +
+           (r.t[2].at + r.t[2].lo * p.dilation[2]) * p.xs[4];
 }
 
 template <class T, int V>
@@ -174,6 +177,48 @@ static __global__ void __launch_bounds__(THREADS) max_pool(pool_params p, T *y, 
     for (int i = 0; i < V; i++)
         out.v[i] = (T)best[i];
     *reinterpret_cast<oct_dev_vec<T, V> *>(y + r.y) = out;
+}
+
+/* 8-bit values are widened to pairs of 16, of which one instruction takes the maxima. */
+template <bool SIGNED>
+OCT_DEV void widen(uint32_t w, uint32_t &lo, uint32_t &hi)
+{
+    if (SIGNED) { /* selectors with the top bit repeat the sign */
+        asm("prmt.b32 %0, %1, 0, 0x9180;" : "=r"(lo) : "r"(w));
+        asm("prmt.b32 %0, %1, 0, 0xb3a2;" : "=r"(hi) : "r"(w));
+    } else {
+        lo = __byte_perm(w, 0, 0x4140);
+        hi = __byte_perm(w, 0, 0x4342);
+    }
+}
+
+template <bool SIGNED>
+static __global__ void __launch_bounds__(THREADS)
+    max_pool_16(pool_params p, int8_t *y, const int8_t *x)
+{
+    const uint32_t item = oct_dev_item();
+    if (item >= p.total)
+        return;
+    const pool_at r = locate<16>(p, item);
+    uint32_t best[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        best[i] = SIGNED ? 0xff80ff80u : 0u;
+    FOR_EACH_TAP(p, r, off)
+    {
+        const uint4 v = *reinterpret_cast<const uint4 *>(x + off);
+        const uint32_t word[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            uint32_t lo, hi;
+            widen<SIGNED>(word[i], lo, hi);
+            best[2 * i] = __vmaxs2(best[2 * i], lo);
+            best[2 * i + 1] = __vmaxs2(best[2 * i + 1], hi);
+        }
+    }
+    *reinterpret_cast<uint4 *>(y + r.y) =
+        make_uint4(__byte_perm(best[0], best[1], 0x6420), __byte_perm(best[2], best[3], 0x6420),
+                   __byte_perm(best[4], best[5], 0x6420), __byte_perm(best[6], best[7], 0x6420));
 }
 
 /* With the position of the first maximum in the flattened input. */
@@ -308,8 +353,10 @@ static void launch_q8(const pool_op *op, const pool_params &p, void *y, const vo
                       cudaStream_t s)
 {
     const uint32_t blocks = oct_cuda_blocks(p.total, THREADS);
-    if (op->op == OCT_OP_MAX_POOL)
-        max_pool<T, V><<<blocks, THREADS, 0, s>>>(p, (T *)y, (const T *)x);
+    if (op->op == OCT_OP_MAX_POOL && V == 16)
+        max_pool_16<(T(-1) < T(0))><<<blocks, THREADS, 0, s>>>(p, (int8_t *)y, (const int8_t *)x);
+    else if (op->op == OCT_OP_MAX_POOL)
+        max_pool<T, 1><<<blocks, THREADS, 0, s>>>(p, (T *)y, (const T *)x);
     else if (op->to == OCT_DT_S8)
         average_q8<T, int8_t, V><<<blocks, THREADS, 0, s>>>(p, (int8_t *)y, (const T *)x);
     else
@@ -415,6 +462,7 @@ static bool build(oct_ctx *ctx, const oct_op_desc *d, pool_op *op, char *reason)
     p->total = (uint32_t)total;
     strides_of(x, lead, p->xs);
     strides_of(y, lead, p->ys);
+    p->step = p->dilation[2] * p->xs[4];
     p->channels = (int32_t)x->shape.dim[1];
     p->channels_fast = p->ys[1] == 1 && p->channels > 1;
     const oct_cuda_div channels = oct_cuda_div_make(p->channels > 0 ? p->channels : 1);

@@ -46,8 +46,8 @@ template <int V>
 OCT_DEV void quantize_vec(const linear_params &p, const linear_pointers &q, const int64_t (&off)[3],
                           int64_t step)
 {
-    const int32_t lo = oct_dev_q_min(p.to), hi = oct_dev_q_max(p.to);
-    float a[V], s = q.scale[off[2]];
+    const float lo = (float)oct_dev_q_min(p.to), hi = (float)oct_dev_q_max(p.to);
+    float a[V], s = q.scale[off[2]], inverse = oct_dev_inverse(s);
     int32_t z = zero_at(p, q.zero, off[2]);
     oct_dev_load_any<V>(a, q.x, p.from, off[1]);
 #pragma unroll
@@ -55,8 +55,9 @@ OCT_DEV void quantize_vec(const linear_params &p, const linear_pointers &q, cons
         if (i > 0 && step != 0) {
             s = q.scale[off[2] + i];
             z = zero_at(p, q.zero, off[2] + i);
+            inverse = oct_dev_inverse(s);
         }
-        a[i] = (float)oct_dev_quantize(a[i], s, z, lo, hi);
+        a[i] = oct_dev_quantize_f32(a[i], s, inverse, (float)z, lo, hi);
     }
     oct_dev_store_any<V>(q.y, p.to, off[0], a);
 }
@@ -66,25 +67,18 @@ OCT_DEV void dequantize_vec(const linear_params &p, const linear_pointers &q,
                             const int64_t (&off)[3], int64_t step)
 {
     float a[V], s = q.scale[off[2]];
-    int64_t v[V];
     int32_t z = zero_at(p, q.zero, off[2]);
-    if (p.from == OCT_DT_S32) {
-#pragma unroll
-        for (int i = 0; i < V; i++)
-            v[i] = ((const int32_t *)q.x)[off[1] + i];
-    } else {
+    const bool wide = p.from == OCT_DT_S32;
+    if (!wide)
         oct_dev_load_any<V>(a, q.x, p.from, off[1]);
-#pragma unroll
-        for (int i = 0; i < V; i++)
-            v[i] = (int32_t)a[i];
-    }
 #pragma unroll
     for (int i = 0; i < V; i++) {
         if (i > 0 && step != 0) {
             s = q.scale[off[2] + i];
             z = zero_at(p, q.zero, off[2] + i);
         }
-        a[i] = (float)(v[i] - z) * s;
+        a[i] =
+            (wide ? (float)((int64_t)((const int32_t *)q.x)[off[1] + i] - z) : a[i] - (float)z) * s;
     }
     oct_dev_store_any<V>(q.y, p.to, off[0], a);
 }

@@ -8,326 +8,7 @@
  *     COLUMNS  neighbouring results lie closer together than reduced elements (channels innermost): a
  *              lane takes a vector of results, the warps of a block share the reduced elements
  */
-#include "kernels/cuda/cuda_kernel.cuh"
-
-#define THREADS 256
-#define WARPS (THREADS / 32)
-#define RUN 128 /* elements added in a row */
-
-enum fold_kind { FOLD_SUM, FOLD_ABS, FOLD_SQUARE, FOLD_PROD, FOLD_MAX, FOLD_MIN };
-enum finish_kind { FINISH_NONE, FINISH_MEAN, FINISH_SQRT, FINISH_LOG, FINISH_REQUANT };
-
-typedef struct reduce_params {
-    oct_cuda_loop results, inner; /* results: dst, src; inner: src */
-    fold_kind fold;
-    finish_kind finish;
-    bool log_sum_exp, is_u64;
-    oct_dtype from, to;
-    int64_t count;
-    float m; /* REQUANT */
-    int32_t zero_x, zero_y;
-} reduce_params;
-
-/* ---- folding ---- */
-
-OCT_DEV float fold_start(fold_kind k)
-{
-    return k == FOLD_PROD ? 1.0f : k == FOLD_MAX ? -INFINITY : k == FOLD_MIN ? INFINITY : 0.0f;
-}
-OCT_DEV float fold_value(fold_kind k, float x)
-{
-    return k == FOLD_ABS ? fabsf(x) : k == FOLD_SQUARE ? x * x : x;
-}
-OCT_DEV float fold_join(const reduce_params &p, float a, float b)
-{
-    switch (p.fold) {
-    case FOLD_PROD:
-        return a * b;
-    case FOLD_MAX:
-        return b > a || b != b ? b : a;
-    case FOLD_MIN:
-        return b < a || b != b ? b : a;
-    default:
-        return a + b;
-    }
-}
-
-OCT_DEV int64_t int_start(const reduce_params &p)
-{
-    if (p.fold == FOLD_MAX)
-        return p.is_u64 ? 0 : INT64_MIN;
-    if (p.fold == FOLD_MIN)
-        return p.is_u64 ? -1 : INT64_MAX;
-    return p.fold == FOLD_PROD;
-}
-OCT_DEV int64_t fold_value(fold_kind k, int64_t x)
-{
-    return k == FOLD_ABS && x < 0 ? (int64_t)(0 - (uint64_t)x)
-           : k == FOLD_SQUARE     ? (int64_t)((uint64_t)x * (uint64_t)x)
-                                  : x;
-}
-OCT_DEV int64_t fold_join(const reduce_params &p, int64_t a, int64_t b)
-{
-    const bool less = p.is_u64 ? (uint64_t)a < (uint64_t)b : a < b;
-    switch (p.fold) {
-    case FOLD_PROD:
-        return (int64_t)((uint64_t)a * (uint64_t)b);
-    case FOLD_MAX:
-        return less ? b : a;
-    case FOLD_MIN:
-        return less ? a : b;
-    default:
-        return (int64_t)((uint64_t)a + (uint64_t)b);
-    }
-}
-
-template <class A>
-OCT_DEV A start_of(const reduce_params &p);
-template <>
-__device__ __forceinline__ float start_of<float>(const reduce_params &p)
-{
-    return fold_start(p.fold);
-}
-template <>
-__device__ __forceinline__ int64_t start_of<int64_t>(const reduce_params &p)
-{
-    return int_start(p);
-}
-
-OCT_DEV int64_t load_int(const void *p, oct_dtype dt, int64_t i)
-{
-    switch (dt) {
-    case OCT_DT_S8:
-        return ((const int8_t *)p)[i];
-    case OCT_DT_U8:
-    case OCT_DT_BOOL:
-        return ((const uint8_t *)p)[i];
-    case OCT_DT_S32:
-        return ((const int32_t *)p)[i];
-    case OCT_DT_U32:
-        return ((const uint32_t *)p)[i];
-    default:
-        return ((const int64_t *)p)[i];
-    }
-}
-OCT_DEV void load_one(float &v, const reduce_params &p, const void *x, int64_t i)
-{
-    v = oct_dev_get(x, p.from, i);
-}
-OCT_DEV void load_one(int64_t &v, const reduce_params &p, const void *x, int64_t i)
-{
-    v = load_int(x, p.from, i);
-}
-
-/* ---- finishing ---- */
-
-OCT_DEV void put_result(const reduce_params &p, void *y, int64_t at, float v)
-{
-    if (p.finish == FINISH_MEAN)
-        v /= (float)p.count;
-    else if (p.finish == FINISH_SQRT)
-        v = sqrtf(v);
-    else if (p.finish == FINISH_LOG)
-        v = logf(v);
-    oct_dev_put(y, p.to, at, v);
-}
-
-OCT_DEV void put_result(const reduce_params &p, void *y, int64_t at, int64_t v)
-{
-    if (p.finish == FINISH_REQUANT) {
-        const float sum = (float)(int32_t)(v - p.zero_x * p.count);
-        const int32_t q = oct_dev_clamp_q(rintf(fmaf(sum, p.m, 0.0f)) + (float)p.zero_y,
-                                          oct_dev_q_min(p.to), oct_dev_q_max(p.to));
-        ((int8_t *)y)[at] = (int8_t)q;
-        return;
-    }
-    if (p.finish == FINISH_MEAN)
-        v = p.count ? v / p.count : 0;
-    else if (p.finish == FINISH_SQRT)
-        v = (int64_t)sqrt((double)v);
-    switch (p.to) {
-    case OCT_DT_S8:
-    case OCT_DT_U8:
-    case OCT_DT_BOOL:
-        ((uint8_t *)y)[at] = (uint8_t)v;
-        break;
-    case OCT_DT_S32:
-    case OCT_DT_U32:
-        ((uint32_t *)y)[at] = (uint32_t)v;
-        break;
-    default:
-        ((int64_t *)y)[at] = v;
-        break;
-    }
-}
-
-/* ---- rows ---- */
-
-template <class A>
-OCT_DEV A shuffle(A v, int k)
-{
-    return __shfl_xor_sync(0xffffffffu, v, k);
-}
-
-template <class A>
-OCT_DEV A join_warp(const reduce_params &p, A v)
-{
-#pragma unroll
-    for (int k = 16; k > 0; k >>= 1)
-        v = fold_join(p, v, shuffle(v, k));
-    return v;
-}
-
-/* All threads of the group (warp or block) get the result. */
-template <class A>
-OCT_DEV A join_group(const reduce_params &p, A v, bool block, A *shared)
-{
-    v = join_warp(p, v);
-    if (!block)
-        return v;
-    __syncthreads();
-    if (threadIdx.x % 32 == 0)
-        shared[threadIdx.x / 32] = v;
-    __syncthreads();
-    return join_warp(p, threadIdx.x % 32 < WARPS ? shared[threadIdx.x % 32] : start_of<A>(p));
-}
-
-/* Elements `first`, first + step, ... of the result at `x0`; four at a time, so that loads overlap. */
-template <class A>
-OCT_DEV A fold_row(const reduce_params &p, const void *x, int64_t x0, uint32_t first, uint32_t step)
-{
-    A acc[4];
-#pragma unroll
-    for (int k = 0; k < 4; k++)
-        acc[k] = start_of<A>(p);
-    for (uint32_t i = first; i < p.inner.total; i += 4 * step) {
-#pragma unroll
-        for (int k = 0; k < 4; k++) {
-            const uint32_t at = i + k * step;
-            int64_t off[1];
-            A v;
-            if (at >= p.inner.total)
-                continue;
-            oct_dev_offsets(p.inner, at, off);
-            load_one(v, p, x, x0 + off[0]);
-            acc[k] = fold_join(p, acc[k], fold_value(p.fold, v));
-        }
-    }
-    return fold_join(p, fold_join(p, acc[0], acc[1]), fold_join(p, acc[2], acc[3]));
-}
-
-template <class A>
-static __global__ void __launch_bounds__(THREADS)
-    reduce_rows(reduce_params p, void *y, const void *x, bool block)
-{
-    __shared__ A shared[32];
-    const uint32_t result = block ? blockIdx.x : oct_dev_item() / 32;
-    const uint32_t lane = block ? threadIdx.x : threadIdx.x % 32;
-    int64_t off[2];
-    if (result >= p.results.total)
-        return; /* whole warps; in block mode never */
-    oct_dev_offsets(p.results, result, off);
-    A v = fold_row<A>(p, x, off[1], lane, block ? THREADS : 32);
-    v = join_group(p, v, block, shared);
-    if (lane == 0)
-        put_result(p, y, off[0], v);
-}
-
-/* max + log(sum(exp(x - max))) */
-static __global__ void __launch_bounds__(THREADS)
-    log_sum_exp_rows(reduce_params max, reduce_params sum, void *y, const void *x)
-{
-    __shared__ float shared[32];
-    int64_t off[2], in[1];
-    oct_dev_offsets(max.results, blockIdx.x, off);
-    const float top =
-        join_group(max, fold_row<float>(max, x, off[1], threadIdx.x, THREADS), true, shared);
-    const float shift = isinf(top) ? 0.0f : top;
-    float v = 0.0f;
-    for (uint32_t i = threadIdx.x; i < sum.inner.total; i += THREADS) {
-        oct_dev_offsets(sum.inner, i, in);
-        v += expf(oct_dev_get(x, sum.from, off[1] + in[0]) - shift);
-    }
-    v = join_group(sum, v, true, shared);
-    if (threadIdx.x == 0)
-        oct_dev_put(y, sum.to, off[0], logf(v) + shift);
-}
-
-/* ---- columns ---- */
-
-template <class A, class T>
-OCT_DEV A as_acc(T v);
-template <>
-__device__ __forceinline__ float as_acc<float, float>(float v)
-{
-    return v;
-}
-template <>
-__device__ __forceinline__ float as_acc<float, __half>(__half v)
-{
-    return __half2float(v);
-}
-template <>
-__device__ __forceinline__ int64_t as_acc<int64_t, int8_t>(int8_t v)
-{
-    return v;
-}
-template <>
-__device__ __forceinline__ int64_t as_acc<int64_t, uint8_t>(uint8_t v)
-{
-    return v;
-}
-
-/* Block (32, WARPS): lanes hold vectors of V results. Results' innermost dim is contiguous in both. */
-template <class A, class T, int V>
-static __global__ void __launch_bounds__(THREADS)
-    reduce_columns(reduce_params p, void *y, const T *x)
-{
-    __shared__ A part[WARPS][32 * V + 1];
-    const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const uint32_t result = blockIdx.x * 32 + lane; /* vectors */
-    int64_t off[2] = {0, 0}, in[1];
-    A acc[V];
-#pragma unroll
-    for (int i = 0; i < V; i++)
-        acc[i] = start_of<A>(p);
-    if (result < p.results.total)
-        oct_dev_offsets(p.results, result, off);
-    for (uint32_t r0 = warp; r0 < p.inner.total && result < p.results.total; r0 += RUN * WARPS) {
-        A run[V]; /* sums of sums: the error of f32 stays small */
-#pragma unroll
-        for (int i = 0; i < V; i++)
-            run[i] = start_of<A>(p);
-        const uint32_t end = min(p.inner.total, r0 + RUN * WARPS);
-#pragma unroll 4
-        for (uint32_t r = r0; r < end; r += WARPS) {
-            oct_dev_offsets(p.inner, r, in);
-            const oct_dev_vec<T, V> v =
-                *reinterpret_cast<const oct_dev_vec<T, V> *>(x + off[1] + in[0]);
-#pragma unroll
-            for (int i = 0; i < V; i++)
-                run[i] = fold_join(p, run[i], fold_value(p.fold, as_acc<A, T>(v.v[i])));
-        }
-#pragma unroll
-        for (int i = 0; i < V; i++)
-            acc[i] = fold_join(p, acc[i], run[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < V; i++)
-        part[warp][i * 32 + lane] = acc[i];
-    __syncthreads();
-    for (uint32_t k = threadIdx.x; k < 32 * V; k += THREADS) {
-        const uint32_t owner = k / V, element = k % V;
-        A v = part[0][element * 32 + owner];
-        if (blockIdx.x * 32 + owner >= p.results.total)
-            continue;
-        for (int w = 1; w < WARPS; w++)
-            v = fold_join(p, v, part[w][element * 32 + owner]);
-        int64_t at[2];
-        oct_dev_offsets(p.results, blockIdx.x * 32 + owner, at);
-        put_result(p, y, at[0] + element, v);
-    }
-}
+#include "kernels/cuda/cuda_reduce.cuh"
 
 /* ---- the op ---- */
 
@@ -344,8 +25,11 @@ static void launch_columns(const reduce_op *op, void *y, const void *x, cudaStre
 {
     reduce_params p = op->p;
     p.results = op->vectors;
-    reduce_columns<A, T, V>
-        <<<oct_cuda_blocks(p.results.total, 32), THREADS, 0, s>>>(p, y, (const T *)x);
+    const uint32_t blocks = oct_cuda_blocks(p.results.total, 32);
+    if (p.fold == FOLD_SUM)
+        reduce_columns<A, T, V, true><<<blocks, THREADS, 0, s>>>(p, y, (const T *)x);
+    else
+        reduce_columns<A, T, V, false><<<blocks, THREADS, 0, s>>>(p, y, (const T *)x);
 }
 
 static void run_columns(const reduce_op *op, void *y, const void *x, cudaStream_t s)
@@ -355,9 +39,9 @@ static void run_columns(const reduce_op *op, void *y, const void *x, cudaStream_
     else if (op->p.from == OCT_DT_F16)
         launch_columns<float, __half, 8>(op, y, x, s);
     else if (op->p.from == OCT_DT_S8)
-        launch_columns<int64_t, int8_t, 8>(op, y, x, s);
+        launch_columns<int32_t, int8_t, 16>(op, y, x, s);
     else
-        launch_columns<int64_t, uint8_t, 8>(op, y, x, s);
+        launch_columns<int32_t, uint8_t, 16>(op, y, x, s);
 }
 
 static oct_status run_reduce(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args *a)
@@ -411,9 +95,9 @@ static bool build(const oct_op_desc *d, const bool *reduced, reduce_op *op, char
         !oct_cuda_loop_make(&results, 1, &op->p.results) ||
         !oct_cuda_loop_make(&inner, 1, &op->p.inner))
         return oct_cuda_no(reason, "more than 8 dims or 2^31 elements");
-    op->vec = x->dtype == OCT_DT_F32 ? 4 : 8;
-    const bool typed =
-        x->dtype == OCT_DT_F32 || x->dtype == OCT_DT_F16 || oct_cuda_is_8bit(x->dtype);
+    op->vec = (int)(16 / oct_dtype_bytes(x->dtype));
+    const bool pool = d->op == OCT_OP_GLOBAL_AVERAGE_POOL || d->op == OCT_OP_GLOBAL_MAX_POOL;
+    const bool typed = oct_cuda_is_real(x->dtype) || (pool && oct_cuda_is_8bit(x->dtype));
     const int r = results.n_dims - 1, n = inner.n_dims - 1;
     bool closer = typed && results.stride[1][r] == 1 && results.stride[0][r] == 1 &&
                   inner.stride[0][n] != 1 && results.dim[r] % op->vec == 0;
