@@ -286,7 +286,12 @@ static int enumerate(oct_backend *base, oct_ctx *ctx, const oct_op_desc *d, oct_
         memcpy(reason, "declined", sizeof "declined");
         return 0;
     }
-    return be->inner->vt->enumerate(be->inner, ctx, d, list, cap, reason);
+    int n = be->inner->vt->enumerate(be->inner, ctx, d, list, cap, reason);
+    if (be->opt.twins && n > 0 && n < cap) {
+        list[n] = list[0];
+        memcpy(list[n++].name, "twin", sizeof "twin");
+    }
+    return n;
 }
 
 static oct_status prepare(oct_backend *base, oct_ctx *ctx, const oct_op_desc *d,

@@ -399,8 +399,10 @@ static void candidates_are_timed_on_the_device(void **state)
     engine_case *c = *state;
     const oct_op_info *ops;
     size_t timed = 0;
+    fake_device_options twins = plain[0];
+    twins.twins = true;
     branched_cnn(c);
-    pair p = start(c, &plain[0], (oct_engine_options){.tune = true});
+    pair p = start(c, &twins, (oct_engine_options){.tune = true});
     run_both(c, &p, 2, 1);
     const size_t n = oct_worker_ops(p.w[0], &ops);
     for (size_t i = 0; i < n; i++)
