@@ -70,8 +70,9 @@ static void buffer_from(oct_backend *be, buffer *b, const char *what)
         assert_int_equal(be->vt->copy_out(be, kc_state.ctx, b->host - GUARD_BYTES,
                                           b->dev - GUARD_BYTES, whole(b), NULL),
                          OCT_OK);
+    const uint8_t *before = b->host - GUARD_BYTES;
     for (size_t i = 0; i < GUARD_BYTES; i++)
-        if (b->host[i - GUARD_BYTES] != GUARD || b->host[b->bytes + i] != GUARD)
+        if (before[i] != GUARD || b->host[b->bytes + i] != GUARD)
             fail_msg("%s: written outside of the buffer", what);
 }
 
