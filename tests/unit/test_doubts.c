@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Doubts about labels: raised by what they describe, and by nothing else.
+ * Doubts about labels, raised by what they describe and by nothing else.
  */
 #include <string.h>
 
