@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/fake_device.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "calib/histogram.h"
 #include "kernels/op_schema.h"
+#include "tests/support/fake_hist.h"
 
 /* Device addresses: host addresses with a bit that no processor accepts. */
 #define DEVICE_BIT ((uintptr_t)1 << 62)
@@ -176,13 +175,15 @@ static oct_status push(fake_device *be, oct_ctx *ctx, oct_stream *s, const work 
     return OCT_OK;
 }
 
-static oct_status perform_count(oct_ctx *ctx, const work *w);
-
 static oct_status perform(fake_device *be, oct_ctx *ctx, const work *w)
 {
     be->steps += 1;
-    if (w->kind == COUNT || w->kind == COUNT_EXACT)
-        return perform_count(ctx, w);
+    if (w->kind == COUNT)
+        return fake_hist_count(w->hist, ctx, w->value, &w->slice);
+    if (w->kind == COUNT_EXACT) {
+        fake_hist_count_exact(w->hist, w->value, &w->slice, w->scale);
+        return OCT_OK;
+    }
     if (w->kind == COPY) {
         memcpy(w->dst, w->src, w->bytes);
         return OCT_OK;
@@ -441,89 +442,6 @@ static oct_status device_info(oct_backend *base, oct_ctx *ctx, oct_device_info *
 
 /* ---- histograms ---- */
 
-struct oct_hist_device {
-    oct_backend *be;
-    oct_ctx *ctx;
-    uint32_t n_values;
-    int max_images;
-    oct_hist *hist;
-    oct_hist_image *image;
-    uint64_t (*exact)[2][OCT_HIST_EXACT_BINS];
-};
-
-static oct_status hist_create(oct_backend *be, oct_ctx *ctx, uint32_t n_values, int max_images,
-                              oct_hist_device **out)
-{
-    oct_hist_device *h = calloc(1, sizeof *h);
-    h->be = be;
-    h->ctx = ctx;
-    h->n_values = n_values;
-    h->max_images = max_images;
-    h->hist = calloc(n_values, sizeof *h->hist);
-    h->image = calloc((size_t)n_values * (size_t)max_images, sizeof *h->image);
-    h->exact = calloc(n_values, sizeof *h->exact);
-    for (uint32_t i = 0; i < n_values; i++)
-        oct_hist_init(&h->hist[i]);
-    *out = h;
-    return OCT_OK;
-}
-
-static void hist_destroy(oct_backend *be, oct_hist_device *h)
-{
-    (void)be;
-    for (uint32_t i = 0; h && i < h->n_values; i++)
-        oct_hist_deinit(h->ctx, &h->hist[i]);
-    if (h) {
-        free(h->hist);
-        free(h->image);
-        free(h->exact);
-    }
-    free(h);
-}
-
-static oct_status hist_begin(oct_hist_device *h, oct_ctx *ctx, oct_stream *s)
-{
-    (void)ctx;
-    (void)s;
-    memset(h->image, 0, (size_t)h->n_values * (size_t)h->max_images * sizeof *h->image);
-    return OCT_OK;
-}
-
-static oct_status count_image(oct_ctx *ctx, const work *w, int k)
-{
-    const oct_hist_slice *x = &w->slice;
-    const float *from = (const float *)x->data + (size_t)k * x->n_each;
-    oct_hist_device *h = w->hist;
-    oct_hist_range seen = {0};
-    OCT_TRY(oct_hist_add(ctx, &h->hist[w->value], from, x->n_each, x->fold, &seen));
-    h->image[w->value * (uint32_t)h->max_images + (uint32_t)k] =
-        (oct_hist_image){seen.pos_amax, seen.neg_amax, (uint32_t)seen.n_nan,
-                         (uint32_t)(seen.n_pos_inf + seen.n_neg_inf)};
-    return OCT_OK;
-}
-
-static void count_exact(const work *w)
-{
-    const float *x = w->slice.data;
-    const size_t n = w->slice.n_each * (size_t)w->slice.n_images;
-    for (size_t i = 0; i < n; i++)
-        for (int t = 0; t < 2 && isnormal(x[i]); t++) {
-            const double k = fabs((double)x[i]) * w->scale[t];
-            if (w->scale[t] > 0 && (t == 0 || x[i] > 0))
-                w->hist->exact[w->value][t]
-                              [k < OCT_HIST_EXACT_BINS - 1 ? (size_t)k : OCT_HIST_EXACT_BINS - 1]++;
-        }
-}
-
-static oct_status perform_count(oct_ctx *ctx, const work *w)
-{
-    if (w->kind == COUNT_EXACT)
-        count_exact(w);
-    for (int k = 0; w->kind == COUNT && k < w->slice.n_images; k++)
-        OCT_TRY(count_image(ctx, w, k));
-    return OCT_OK;
-}
-
 static oct_status push_count(oct_hist_device *h, oct_ctx *ctx, work w, const oct_hist_slice *x,
                              oct_stream *s)
 {
@@ -555,53 +473,15 @@ static oct_status hist_images(oct_hist_device *h, oct_ctx *ctx, oct_stream *s,
     return stream_sync(h->be, ctx, s);
 }
 
-static void half_counts(const oct_hist_half *half, uint64_t *bin, float *amax, int32_t *exp)
-{
-    if (half->amax > 0)
-        memcpy(bin, half->bin, OCT_HIST_BINS * sizeof *bin);
-    *amax = half->amax;
-    *exp = half->width_exp;
-}
-
-static oct_status hist_read(oct_hist_device *h, oct_ctx *ctx, uint32_t value, oct_hist_counts *out)
-{
-    oct_hist *x = &h->hist[value];
-    memset(out, 0, sizeof *out);
-    half_counts(&x->pos, out->bin, &out->pos_amax, &out->pos_exp);
-    half_counts(&x->neg, out->bin + OCT_HIST_BINS, &out->neg_amax, &out->neg_exp);
-    out->n_zero = x->n_zero;
-    out->n_nan = x->n_nan;
-    out->n_pos_inf = x->n_pos_inf;
-    out->n_neg_inf = x->n_neg_inf;
-    out->n_total = x->n_total;
-    for (int f = 0; f < OCT_HIST_FOLDS; f++) {
-        const oct_hist_fold *from = &x->fold[f];
-        out->fold[f] = (oct_hist_fold_counts){from->pos_amax, from->neg_amax, from->n_zero,
-                                              from->n_neg_inf, from->n_total};
-        if (from->bin)
-            memcpy(out->coarse[f], from->bin, sizeof out->coarse[f]);
-    }
-    oct_hist_deinit(ctx, x);
-    return OCT_OK;
-}
-
-static oct_status hist_read_exact(oct_hist_device *h, oct_ctx *ctx, uint32_t value,
-                                  uint64_t table[2][OCT_HIST_EXACT_BINS])
-{
-    (void)ctx;
-    memcpy(table, h->exact[value], sizeof h->exact[value]);
-    return OCT_OK;
-}
-
 static const oct_hist_device_vtable fake_hist = {
-    .create = hist_create,
-    .destroy = hist_destroy,
-    .begin = hist_begin,
+    .create = fake_hist_create,
+    .destroy = fake_hist_destroy,
+    .begin = fake_hist_begin,
     .count = hist_count,
     .images = hist_images,
-    .read = hist_read,
+    .read = fake_hist_read,
     .count_exact = hist_count_exact,
-    .read_exact = hist_read_exact,
+    .read_exact = fake_hist_read_exact,
 };
 
 static void close_fake(oct_backend *base, oct_ctx *ctx)
