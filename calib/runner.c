@@ -217,7 +217,7 @@ static oct_status init_worker(worker_state *w, oct_ctx *ctx, runner *r)
 {
     const oct_io *list;
     w->observer.r = r;
-    w->observer.base.skip_derived = true;
+    w->observer.base.skip_derived = false; /* their channel means are wanted */
     w->n_in = oct_engine_inputs(r->engine, &list);
     w->n_out = oct_engine_outputs(r->engine, &list);
     OCT_TRY(oct_ctx_fork_steady(ctx, &w->steady));
@@ -244,6 +244,7 @@ static oct_status work(void *user, oct_ctx *ctx, int index)
     oct_free(ctx, w.out);
     oct_free(ctx, w.observer.convert);
     oct_hist_scratch_free(ctx, w.observer.scratch);
+    oct_channel_sums_deinit(ctx, &w.observer.sums);
     oct_ctx_join(ctx, w.steady);
     return OCT_OK; /* failures are in the record, ordered by image */
 }
@@ -364,7 +365,8 @@ static oct_status new_stats(runner *r, const oct_model *model)
         .engine = engine,
     };
     OCT_TRY(oct_stats_new(r->ctx, &origin, &r->stats));
-    return add_tensors(r);
+    OCT_TRY(add_tensors(r));
+    return oct_runner_want_means(r, model);
 }
 
 /* Statistics to go on from: merged into the empty ones, which checks that they belong. */

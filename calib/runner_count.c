@@ -131,6 +131,7 @@ oct_status oct_runner_count(oct_observer *self, oct_ctx *ctx, uint32_t value, co
 {
     image_observer *o = (image_observer *)self;
     oct_stat_tensor *st = oct_stats_tensor(o->r->stats, value);
+    OCT_TRY(oct_runner_count_mean(o, ctx, value, t));
     if (st->kind != OCT_STAT_SCANNED)
         return OCT_OK;
     pthread_mutex_t *lock = &o->r->tensor_lock[value];

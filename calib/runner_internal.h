@@ -47,6 +47,7 @@ typedef struct image_observer {
     int fold;
     float *convert; /* room for CONVERT_ELEMS values of other float types */
     oct_hist_scratch *scratch;
+    oct_channel_sums sums;
 } image_observer;
 
 #define CONVERT_ELEMS 4096
@@ -56,6 +57,11 @@ oct_status oct_runner_count(oct_observer *self, oct_ctx *ctx, uint32_t value, co
                             oct_stream *stream);
 oct_status oct_runner_count_exact(oct_observer *self, oct_ctx *ctx, uint32_t value,
                                   const oct_tensor *t, oct_stream *stream);
+/* Channel means (runner_mean.c): declares them in the empty statistics; books those of a value of the image that
+ * runs. Not on devices. */
+OCT_MUST_CHECK oct_status oct_runner_want_means(runner *r, const oct_model *model);
+OCT_MUST_CHECK oct_status oct_runner_count_mean(image_observer *o, oct_ctx *ctx, uint32_t value,
+                                                const oct_tensor *t);
 /* Tables for the second pass. */
 OCT_MUST_CHECK oct_status oct_runner_alloc_exact(oct_ctx *ctx, oct_stats *s);
 /* Copies the tables of tensors that share elements, and drops those of dead tensors. */

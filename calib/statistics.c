@@ -2,57 +2,10 @@
 #include "calib/statistics.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "calib/statistics_internal.h"
-
-/* ---- exact sums -------------------------------------------------------------------------- */
-
-#define SUM_LSB_EXP (-64)
-#define SUM_BIG 0x1p40f
-
-static void add_128(oct_exact_sum *s, uint64_t lo, int64_t hi)
-{
-    const uint64_t before = s->lo;
-    s->lo += lo;
-    s->hi = (int64_t)((uint64_t)s->hi + (uint64_t)hi + (s->lo < before));
-}
-
-void oct_exact_sum_add(oct_exact_sum *s, float v)
-{
-    if (!(fabsf(v) < SUM_BIG)) {
-        s->n_big++;
-        return;
-    }
-    /* whole part and fraction of the magnitude, the fraction in units of 2^-64 */
-    const double a = fabs((double)v), whole = floor(a);
-    const double fraction = rint(ldexp(a - whole, -SUM_LSB_EXP));
-    uint64_t hi = (uint64_t)whole, lo;
-    if (fraction >= 0x1p64) {
-        hi++;
-        lo = 0;
-    } else {
-        lo = (uint64_t)fraction;
-    }
-    if (v < 0) { /* two's complement */
-        lo = ~lo + 1;
-        hi = ~hi + (lo == 0);
-    }
-    add_128(s, lo, (int64_t)hi);
-}
-
-void oct_exact_sum_merge(oct_exact_sum *dst, const oct_exact_sum *src)
-{
-    add_128(dst, src->lo, src->hi);
-    dst->n_big += src->n_big;
-}
-
-double oct_exact_sum_value(const oct_exact_sum *s)
-{
-    return (double)s->hi + ldexp((double)s->lo, SUM_LSB_EXP);
-}
 
 /* ---- life -------------------------------------------------------------------------------- */
 
@@ -91,6 +44,7 @@ void oct_stats_free(oct_stats *s)
         oct_hist_deinit(s->ctx, &s->tensor[i].hist);
         oct_free(s->ctx, s->tensor[i].exact);
         oct_free(s->ctx, s->tensor[i].channel);
+        oct_channel_mean_free(s->ctx, s->tensor[i].mean);
     }
     oct_free(s->ctx, s->tensor);
     oct_free(s->ctx, s->image);
@@ -322,6 +276,23 @@ bool oct_stats_max_image(const oct_stats *s, size_t i, oct_sha256 *id)
     return true;
 }
 
+/* ---- channel means ----------------------------------------------------------------------- */
+
+oct_status oct_stats_want_mean(oct_stats *s, size_t i, oct_mean_axis axis)
+{
+    assert(i < s->n_tensors && s->n_images == 0);
+    return s->tensor[i].mean != NULL ? OCT_OK
+                                     : oct_channel_mean_new(s->ctx, axis, &s->tensor[i].mean);
+}
+
+bool oct_stats_has_means(const oct_stats *s)
+{
+    for (size_t i = 0; i < s->n_tensors; i++)
+        if (s->tensor[i].mean != NULL && oct_channel_mean_is_usable(s->tensor[i].mean))
+            return true;
+    return false;
+}
+
 /* ---- merge ------------------------------------------------------------------------------- */
 
 static oct_status check_tensors(oct_ctx *ctx, const oct_stats *a, const oct_stats *b)
@@ -420,6 +391,25 @@ static oct_status merge_tensor(oct_ctx *ctx, oct_stat_tensor *d, const oct_stat_
     return merge_channels(ctx, d, s);
 }
 
+/* A mean over a part of the images is no mean: both have it, or neither keeps it. Statistics
+ * without images have no say. */
+static oct_status merge_means(oct_ctx *ctx, oct_stats *dst, const oct_stats *src)
+{
+    for (size_t i = 0; i < dst->n_tensors && src->n_images > 0; i++) {
+        oct_channel_mean **d = &dst->tensor[i].mean;
+        const oct_channel_mean *s = src->tensor[i].mean;
+        if (s != NULL && *d == NULL && dst->n_images == 0)
+            OCT_TRY(oct_channel_mean_new(ctx, s->axis, d));
+        if (s != NULL && *d != NULL && s->axis == (*d)->axis) {
+            OCT_TRY(oct_channel_mean_merge(ctx, *d, s));
+        } else {
+            oct_channel_mean_free(ctx, *d);
+            *d = NULL;
+        }
+    }
+    return OCT_OK;
+}
+
 oct_status oct_stats_merge(oct_ctx *ctx, oct_stats *dst, oct_stats *src, bool allow_overlap)
 {
     OCT_TRY(check_origin(ctx, dst, src));
@@ -429,6 +419,7 @@ oct_status oct_stats_merge(oct_ctx *ctx, oct_stats *dst, oct_stats *src, bool al
     for (size_t i = 0; i < dst->n_tensors; i++)
         if (dst->tensor[i].kind == OCT_STAT_SCANNED)
             OCT_TRY(merge_tensor(ctx, &dst->tensor[i], &src->tensor[i]));
+    OCT_TRY(merge_means(ctx, dst, src));
     for (size_t i = 0; i < src->n_images; i++)
         OCT_TRY(oct_stats_add_image(dst, &src->image[i]));
     for (size_t i = 0; i < src->n_engines; i++)

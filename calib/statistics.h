@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "calib/calibrator.h"
+#include "calib/channel_mean.h"
 #include "calib/confidence.h"
 #include "calib/histogram.h"
 
@@ -34,17 +35,6 @@ typedef enum oct_stat_kind {
     OCT_STAT_SAME = 2, /* the elements of source */
     OCT_STAT_KIND_COUNT,
 } oct_stat_kind;
-
-/* Sum of float values, exact: each rounded to a multiple of 2^-64, 128-bit two's complement.
- * Values of magnitude 2^40 and above are counted in n_big instead. */
-typedef struct oct_exact_sum {
-    uint64_t lo;
-    int64_t hi;
-    uint64_t n_big;
-} oct_exact_sum;
-void oct_exact_sum_add(oct_exact_sum *s, float v);
-void oct_exact_sum_merge(oct_exact_sum *dst, const oct_exact_sum *src);
-double oct_exact_sum_value(const oct_exact_sum *s);
 
 /* One channel (axis 1) of a tensor. */
 typedef struct oct_stat_channel {
@@ -64,6 +54,8 @@ typedef struct oct_stat_tensor {
     uint64_t *exact;                      /* OCT_VIEW_BINS counts over [0, amax] or NULL; owned */
     oct_stat_channel *channel;            /* n_channels or NULL; owned */
     size_t n_channels;
+    oct_channel_mean *mean; /* of values that a layer with weights reads, derived or not; NULL = not
+                             collected; owned */
 } oct_stat_tensor;
 
 /* Where statistics come from; texts are copied. */
@@ -116,6 +108,10 @@ OCT_MUST_CHECK oct_status oct_stats_hist(oct_ctx *ctx, const oct_stats *s, size_
 OCT_MUST_CHECK oct_status oct_stats_calibrate(oct_ctx *ctx, const oct_stats *s, size_t i,
                                               const oct_method *m, oct_calib_work *w,
                                               oct_calib_result *result, oct_spread *spread);
+/* Starts channel means of tensor `i`; before the first image. */
+OCT_MUST_CHECK oct_status oct_stats_want_mean(oct_stats *s, size_t i, oct_mean_axis axis);
+/* Whether any tensor has channel means that can be used. */
+bool oct_stats_has_means(const oct_stats *s);
 /* The image that set the largest magnitude of tensor `i`; false if there is none. */
 bool oct_stats_max_image(const oct_stats *s, size_t i, oct_sha256 *id);
 

@@ -50,6 +50,18 @@ void oct_stats_clear_engines(oct_stats *s);
 #define STATS_CHANNEL_COUNT "channel/count"
 #define STATS_CHANNEL_RANGE "channel/range" /* min, max */
 #define STATS_CHANNEL_SUM "channel/sum"     /* n, lo, hi, n_big */
+#define STATS_MEAN_TENSOR "mean/tensor"
+#define STATS_MEAN_AXIS "mean/axis"
+#define STATS_MEAN_CHANNELS "mean/channels"
+#define STATS_MEAN_COUNT "mean/count"
+#define STATS_MEAN_SUM "mean/sum" /* lo, hi, n_big */
+
+/* The optional part with channel means (statistics_mean.c). */
+struct oct_container;
+struct oct_container_writer;
+OCT_MUST_CHECK oct_status oct_stats_write_means(oct_ctx *ctx, const oct_stats *s,
+                                                struct oct_container_writer *w);
+OCT_MUST_CHECK oct_status oct_stats_read_means(oct_ctx *ctx, struct oct_container *c, oct_stats *s);
 
 enum {
     STATS_N_COUNTS = 5,

@@ -472,7 +472,8 @@ static oct_status read_all(reader *r, oct_stats *s)
     OCT_TRY(load_tensors(r, s));
     OCT_TRY(load_folds(r, s));
     OCT_TRY(load_exact(r, s));
-    return load_channels(r, s);
+    OCT_TRY(load_channels(r, s));
+    return oct_stats_read_means(r->ctx, r->c, s);
 }
 
 static oct_status from_container(oct_ctx *ctx, oct_container *c, oct_stats **out)

@@ -343,7 +343,8 @@ static oct_status write_all(oct_ctx *ctx, oct_stats *s, oct_container_writer *w)
     OCT_TRY(write_bins(ctx, s, w));
     OCT_TRY(write_folds(ctx, s, w));
     OCT_TRY(write_exact(ctx, s, w));
-    return write_channels(ctx, s, w);
+    OCT_TRY(write_channels(ctx, s, w));
+    return oct_stats_write_means(ctx, s, w);
 }
 
 static oct_status make_container(oct_ctx *ctx, oct_stats *s, oct_container_writer **out)
