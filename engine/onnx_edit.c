@@ -408,6 +408,16 @@ oct_status oct_onnx_metadata_set(oct_onnx_doc *doc, const char *key, const char 
     return OCT_OK;
 }
 
+void oct_onnx_metadata_remove(oct_onnx_doc *doc, const char *key)
+{
+    Onnx__ModelProto *m = doc->model;
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_metadata_props; i++)
+        if (strcmp(oct_onnx_str(m->metadata_props[i]->key), key) != 0)
+            m->metadata_props[n++] = m->metadata_props[i];
+    m->n_metadata_props = n;
+}
+
 oct_status oct_onnx_opset_set(oct_onnx_doc *doc, const char *domain, int64_t version)
 {
     Onnx__ModelProto *m = doc->model;

@@ -79,6 +79,7 @@ void oct_onnx_initializer_remove(Onnx__GraphProto *g, const char *name);
 OCT_MUST_CHECK oct_status oct_onnx_metadata_set(oct_onnx_doc *doc, const char *key,
                                                 const char *value);
 const char *oct_onnx_metadata_get(const oct_onnx_doc *doc, const char *key); /* NULL if absent */
+void oct_onnx_metadata_remove(oct_onnx_doc *doc, const char *key);
 /* Imports `domain` at least at `version` without touching any node. */
 OCT_MUST_CHECK oct_status oct_onnx_opset_set(oct_onnx_doc *doc, const char *domain,
                                              int64_t version);

@@ -6,6 +6,7 @@
 #include "base/build_info.h"
 #include "base/numeric.h"
 #include "engine/onnx_edit.h"
+#include "quant/bias_export.h"
 #include "quant/insert.h"
 
 #define OPSET_PER_CHANNEL 13
@@ -225,10 +226,42 @@ static bool has_f16(const exporter *e)
     return false;
 }
 
+/* The corrected biases, before the points that quantize them. */
+static oct_status export_biases(exporter *e)
+{
+    for (uint32_t i = 0; i < e->p->n_biases; i++) {
+        Onnx__NodeProto *n;
+        OCT_TRY(doc_node(e, e->p->bias[i].node, &n));
+        OCT_TRY(oct_bias_export(e->doc, e->g, &e->p->bias[i], n));
+    }
+    return OCT_OK;
+}
+
+/* What they were, once it is known what the nodes read now. */
+static oct_status note_biases(exporter *e)
+{
+    oct_bias_note note;
+    oct_status st = OCT_OK;
+    if (e->p->n_biases == 0)
+        return OCT_OK;
+    oct_bias_note_begin(&note, e->ctx);
+    for (uint32_t i = 0; i < e->p->n_biases && st == OCT_OK; i++) {
+        Onnx__NodeProto *n;
+        st = doc_node(e, e->p->bias[i].node, &n);
+        if (st == OCT_OK)
+            oct_bias_note_add(&note, e->g, &e->p->bias[i], n);
+    }
+    if (st == OCT_OK)
+        st = oct_bias_note_end(&note, e->doc);
+    oct_bias_note_deinit(&note);
+    return st;
+}
+
 static oct_status export_points(exporter *e)
 {
     OCT_TRY(oct_onnx_opset_raise(e->ctx, e->doc, has_f16(e) ? OPSET_F16_SCALE : OPSET_PER_CHANNEL,
                                  e->g));
+    OCT_TRY(export_biases(e));
     for (uint32_t i = 0; i < e->p->n_points; i++) {
         const oct_point *pt = &e->p->point[i];
         oct_status st;
@@ -239,6 +272,7 @@ static oct_status export_points(exporter *e)
         if (st != OCT_OK)
             return oct_fail_in(e->ctx, st, "tensor '%s'", oct_graph_value(e->g, pt->value)->name);
     }
+    OCT_TRY(note_biases(e));
     OCT_TRY(oct_onnx_metadata_set(e->doc, "octet.version", OCT_VERSION));
     return e->opt->provenance
                ? oct_onnx_metadata_set(e->doc, "octet.quantization", e->opt->provenance)

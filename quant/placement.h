@@ -47,12 +47,23 @@ typedef struct oct_placed_node {
     const char *reason; /* why not; "" if quantized */
 } oct_placed_node;
 
+/* An input of a node that reads a corrected constant (quant/bias_correct.h). */
+typedef struct oct_bias_change {
+    oct_node_id layer;   /* whose weights moved the mean of its outputs */
+    oct_node_id node;    /* the layer, or the Add behind a MatMul */
+    uint32_t in_index;   /* of `node` */
+    oct_value_id before; /* OCT_NONE: there was no bias */
+    oct_value_id after;  /* constant */
+} oct_bias_change;
+
 typedef struct oct_placement {
     oct_arena *arena;
     oct_point *point;
     uint32_t n_points;
     oct_placed_node *node; /* in graph order */
     uint32_t n_nodes;
+    oct_bias_change *bias; /* none unless oct_bias_correct() ran */
+    uint32_t n_biases;
     uint32_t n_missing; /* values without a threshold that were needed */
 } oct_placement;
 

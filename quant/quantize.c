@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "engine/onnx_write.h"
 #include "engine/passes.h"
+#include "quant/bias_correct.h"
 #include "quant/insert.h"
 
 void oct_quant_report_deinit(oct_quant_report *r)
@@ -19,7 +20,8 @@ static oct_status fill_report(oct_ctx *ctx, const oct_graph *g, const oct_placem
 {
     if (!r)
         return OCT_OK;
-    *r = (oct_quant_report){.n_points = p->n_points, .n_folded = n_folded};
+    *r = (oct_quant_report){
+        .n_points = p->n_points, .n_folded = n_folded, .n_corrected = p->n_biases};
     OCT_TRY(oct_arena_new(ctx, &r->arena));
     r->line = oct_arena_array(r->arena, p->n_nodes, sizeof *r->line);
     if (!r->line)
@@ -29,6 +31,9 @@ static oct_status fill_report(oct_ctx *ctx, const oct_graph *g, const oct_placem
         r->line[i].node = oct_arena_strdup(r->arena, n->name);
         r->line[i].op = oct_op_name(n->op);
         r->line[i].reason = p->node[i].reason; /* constant text */
+        r->line[i].corrected = false;
+        for (uint32_t k = 0; k < p->n_biases; k++)
+            r->line[i].corrected |= p->bias[k].layer == p->node[i].node;
         r->n_quantized += p->node[i].quantized;
         if (!r->line[i].node)
             return OCT_ERR_NOMEM;
@@ -48,7 +53,9 @@ static oct_status quantize_graph(oct_ctx *ctx, oct_graph *g, const oct_amax_sour
     oct_graph_remove_unused(g);
     OCT_TRY(oct_graph_sort(g, ctx));
     OCT_TRY(oct_placement_new(ctx, g, amax, scheme, &p));
-    oct_status st = fill_report(ctx, g, p, 0, report);
+    oct_status st = oct_bias_correct(ctx, g, p, scheme);
+    if (st == OCT_OK)
+        st = fill_report(ctx, g, p, 0, report);
     if (st == OCT_OK)
         st = oct_quant_insert(ctx, g, p);
     oct_placement_free(ctx, p);
@@ -111,6 +118,8 @@ static oct_status quantize_doc(oct_ctx *ctx, const char *in, oct_onnx_doc **doc,
         OCT_TRY(fold_and_reload(ctx, in, doc, m, &n_folded));
     OCT_TRY(oct_graph_clone(ctx, oct_model_graph(*m), &g));
     oct_status st = oct_placement_new(ctx, g, amax, scheme, &p);
+    if (st == OCT_OK)
+        st = oct_bias_correct(ctx, g, p, scheme);
     if (st == OCT_OK)
         st = fill_report(ctx, g, p, n_folded, report);
     if (st == OCT_OK)

@@ -17,8 +17,9 @@ typedef struct oct_quant_report {
     oct_arena *arena;
     struct oct_quant_line {
         const char *node, *op, *reason; /* reason "" = quantized */
+        bool corrected;                 /* its bias, for what rounding the weights moves */
     } * line;
-    uint32_t n_lines, n_quantized, n_points, n_folded;
+    uint32_t n_lines, n_quantized, n_points, n_folded, n_corrected;
 } oct_quant_report;
 void oct_quant_report_deinit(oct_quant_report *r);
 

@@ -39,15 +39,23 @@ typedef struct oct_amax_source {
     bool (*find)(void *user, const char *name, float *amax);
 } oct_amax_source;
 
+/* Where bias correction finds what layers read on average: means of the channels of `name`, along its
+ * last axis or, if not `last`, axis 1; borrowed until the next call. False if there are none. */
+typedef struct oct_mean_source {
+    void *user;
+    bool (*find)(void *user, const char *name, bool last, const double **mean, size_t *n);
+} oct_mean_source;
+
 /* A pattern is a node's name, "op:Conv", or "re:REGEX" (POSIX extended, whole name). */
 typedef struct oct_scheme {
     oct_quant_target target;
     oct_weight_method weights;
-    bool per_tensor_weights;    /* one scale a weight instead of one a channel */
-    bool matmul_of_activations; /* also quantize MatMul without a constant operand */
-    bool allow_missing;         /* leave nodes whose input has no threshold in floating point */
-    bool skip_first, skip_last; /* keep the first / last weighted op in floating point */
-    const char *const *include; /* only these, if n_include > 0 */
+    bool per_tensor_weights;      /* one scale a weight instead of one a channel */
+    bool matmul_of_activations;   /* also quantize MatMul without a constant operand */
+    bool allow_missing;           /* leave nodes whose input has no threshold in floating point */
+    bool skip_first, skip_last;   /* keep the first / last weighted op in floating point */
+    const oct_mean_source *means; /* corrects biases (quant/bias_correct.h); NULL = as they are */
+    const char *const *include;   /* only these, if n_include > 0 */
     size_t n_include;
     const char *const *exclude;
     size_t n_exclude;

@@ -11,6 +11,7 @@
 #include "base/numeric.h"
 #include "engine/onnx_edit.h"
 #include "engine/qdq.h"
+#include "quant/bias_export.h"
 #include "quant/export.h"
 
 typedef struct stripper {
@@ -172,6 +173,7 @@ oct_status oct_strip_qdq(oct_ctx *ctx, oct_onnx_doc *doc, oct_graph *g, oct_stri
     const oct_node_id *order = oct_graph_order(g, &n);
     for (uint32_t i = 0; i < n; i++)
         OCT_TRY(strip_node(&s, order[i]));
+    OCT_TRY(oct_bias_restore(ctx, doc));
     sweep(&s);
     *n_pairs = s.n_pairs;
     return OCT_OK;

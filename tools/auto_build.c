@@ -24,6 +24,7 @@ static oct_status export_to(oct_auto *a, const oct_scale_source *scales, oct_qua
                                            .force = true};
     char *path = oct_auto_path(a, file);
     oct_status st = oct_scheme_args_init(&scheme, a->cli, target);
+    scheme.scheme.means = oct_scale_source_means(scales);
     if (path == NULL)
         st = OCT_ERR_NOMEM;
     if (st == OCT_OK)
@@ -53,6 +54,7 @@ static oct_status build_int8(oct_auto *a, const oct_scale_source *scales)
     oct_scheme_args scheme;
     char *path = oct_auto_path(a, OCT_AUTO_INT8);
     oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
+    scheme.scheme.means = oct_scale_source_means(scales);
     if (path == NULL)
         st = OCT_ERR_NOMEM;
     if (st == OCT_OK)
@@ -74,7 +76,7 @@ oct_status oct_auto_build(oct_auto *a)
     if (st == OCT_OK)
         st = oct_stats_read(a->ctx, path, &stats);
     if (st == OCT_OK) {
-        st = oct_scale_source_from_stats(&scales, a->ctx, stats, &a->chosen,
+        st = oct_scale_source_from_stats(&scales, a->cli, stats, &a->chosen,
                                          oct_auto_hash(a, OCT_AUTO_STATISTICS));
         if (st == OCT_OK)
             st = export_to(a, &scales, OCT_TARGET_TRT, OCT_AUTO_TRT);

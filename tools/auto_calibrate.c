@@ -39,7 +39,8 @@ void oct_auto_scheme_options(oct_auto *a, oct_strbuf *b)
     for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++)
         if (oct_cli_flag(a->cli, flag[i]))
             oct_strbuf_addf(b, "%s\n", flag[i]);
-    oct_strbuf_addf(b, "weights=%s\n", oct_cli_str(a->cli, "weights"));
+    oct_strbuf_addf(b, "weights=%s\nbias-correction=%s\n", oct_cli_str(a->cli, "weights"),
+                    oct_cli_str(a->cli, "bias-correction"));
     add_repeated(a->cli, "include", b);
     add_repeated(a->cli, "exclude", b);
     oct_sha256 hash;
@@ -218,7 +219,7 @@ static void on_choice(void *user, int64_t n_done)
 }
 
 static oct_status choose_among(oct_auto *a, oct_ranges *const *ranges, const oct_scale_results *r,
-                               oct_choose_result *c)
+                               const oct_mean_source *means, oct_choose_result *c)
 {
     const oct_auto_part_id id = a->chooses_on_all ? OCT_AUTO_HELD_IN : OCT_AUTO_HELD_BACK;
     oct_choose_candidate candidate[OCT_CHOOSE_MAX];
@@ -231,6 +232,7 @@ static oct_status choose_among(oct_auto *a, oct_ranges *const *ranges, const oct
     for (int m = 0; m < r->n_methods; m++)
         candidate[m] = (oct_choose_candidate){r->label[m], oct_amax_of_ranges(ranges[m])};
     oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
+    scheme.scheme.means = means;
     const oct_status opened = oct_auto_open_part(a, id, &args, &source);
     st = st == OCT_OK ? opened : st;
     if (st == OCT_OK) {
@@ -250,12 +252,17 @@ static oct_status choose(oct_auto *a, const oct_stats *s)
     oct_scale_results r;
     oct_ranges *ranges[OCT_SCALES_MAX_METHODS] = {0};
     oct_choose_result c = {.best = 0};
+    oct_stats_means means;
+    bool corrects;
+    OCT_TRY(oct_stats_means_wanted(a->cli, s, &corrects));
     OCT_TRY(oct_scale_results_methods(a->cli, oct_cli_str(a->cli, "methods"), &r));
-    oct_status st = oct_scale_results_compute(a->cli, s, false, &r);
+    oct_status st = oct_stats_means_init(&means, a->ctx, s);
+    if (st == OCT_OK)
+        st = oct_scale_results_compute(a->cli, s, false, &r);
     for (int m = 0; m < r.n_methods && st == OCT_OK; m++)
         st = oct_scale_results_ranges(a->cli, &r, m, &ranges[m]);
     if (st == OCT_OK && r.n_methods > 1)
-        st = choose_among(a, ranges, &r, &c);
+        st = choose_among(a, ranges, &r, corrects ? &means.source : NULL, &c);
     else
         c.score_db[0] = NAN;
     if (st == OCT_OK)
@@ -263,6 +270,7 @@ static oct_status choose(oct_auto *a, const oct_stats *s)
     for (int m = 0; m < r.n_methods; m++)
         oct_ranges_free(ranges[m]);
     oct_scale_results_deinit(a->cli, &r);
+    oct_stats_means_deinit(&means);
     return st;
 }
 

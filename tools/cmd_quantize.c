@@ -59,6 +59,7 @@ static oct_status quantize(oct_cli *cli, const char *in, const char *out)
     oct_status st2 = oct_scheme_args_init(&scheme, cli, target_of(cli));
     oct_model_free(m);
     st = st != OCT_OK ? st : st2;
+    scheme.scheme.means = oct_scale_source_means(&scales);
     const oct_quantize_file_options opt = {
         .qdq = {.weights_int8 = oct_cli_flag(cli, "weights-int8"),
                 .provenance = scales.provenance.text},
@@ -69,8 +70,9 @@ static oct_status quantize(oct_cli *cli, const char *in, const char *out)
     if (st == OCT_OK)
         st = oct_quant_report_print(cli, &report, out);
     if (st == OCT_OK)
-        oct_cli_summary(cli, "wrote %s, %u of %u nodes INT8 for %s", out, report.n_quantized,
-                        report.n_lines, oct_cli_str(cli, "target"));
+        oct_cli_summary(cli, "wrote %s, %u of %u nodes INT8 for %s, %u biases corrected", out,
+                        report.n_quantized, report.n_lines, oct_cli_str(cli, "target"),
+                        report.n_corrected);
     oct_quant_report_deinit(&report);
     oct_scheme_args_deinit(&scheme);
     oct_scale_source_deinit(&scales);

@@ -35,6 +35,14 @@ const oct_opt oct_scheme_opts[] = {
      .fallback = "maxabs",
      .group = "Scheme",
      .help = "how weight scales are chosen"},
+    {.name = "bias-correction",
+     .arg = "WHEN",
+     .type = OCT_OPT_CHOICE,
+     .choices = "auto|on|off",
+     .fallback = "auto",
+     .group = "Scheme",
+     .help = "take back through biases what rounding the weights does to the mean of a layer's "
+             "outputs; auto where the statistics hold the channel means it needs"},
     {.name = "per-tensor",
      .type = OCT_OPT_FLAG,
      .group = "Scheme",
@@ -155,13 +163,16 @@ static void describe(oct_scale_source *s, const char *kind, const char *how, con
     oct_json_kv_string(&j, "sha256", oct_sha256_hex(hash, hex));
     if (n_images)
         oct_json_kv_u64(&j, "images", n_images);
+    oct_json_kv_bool(&j, "bias_correction", s->corrects);
     oct_json_end_object(&j);
 }
 
-static oct_status take_statistics(oct_scale_source *s, const oct_stats *stats,
+static oct_status take_statistics(oct_scale_source *s, oct_cli *cli, const oct_stats *stats,
                                   const oct_method *method, const oct_sha256 *file)
 {
     char text[OCT_METHOD_TEXT_BYTES];
+    OCT_TRY(oct_stats_means_wanted(cli, stats, &s->corrects));
+    OCT_TRY(oct_stats_means_init(&s->means, cli->ctx, stats));
     OCT_TRY(thresholds_of(s, stats, method));
     s->preprocess = oct_strdup(s->ctx, oct_stats_get_origin(stats)->preprocess);
     describe(s, "statistics", oct_method_text(method, text), file, oct_stats_n_images(stats));
@@ -171,29 +182,26 @@ static oct_status take_statistics(oct_scale_source *s, const oct_stats *stats,
 static oct_status from_statistics(oct_scale_source *s, oct_cli *cli, const oct_model *model,
                                   const char *path)
 {
-    oct_stats *stats = NULL;
     oct_method method;
     oct_sha256 hash;
     OCT_TRY(oct_method_parse(s->ctx, oct_cli_str(cli, "method"), &method));
     OCT_TRY(oct_sha256_of_file(s->ctx, path, &hash));
-    OCT_TRY(oct_stats_read(s->ctx, path, &stats));
-    oct_status st = OCT_OK;
-    if (oct_sha256_cmp(&oct_stats_get_origin(stats)->model, &oct_model_get_info(model)->hash) != 0)
-        st = oct_fail(s->ctx, OCT_ERR_STALE,
-                      "%s was collected on another model; calibrate this one", path);
-    if (st == OCT_OK && !oct_stats_is_complete(stats))
+    OCT_TRY(oct_stats_read(s->ctx, path, &s->stats));
+    if (oct_sha256_cmp(&oct_stats_get_origin(s->stats)->model, &oct_model_get_info(model)->hash) !=
+        0)
+        return oct_fail(s->ctx, OCT_ERR_STALE,
+                        "%s was collected on another model; calibrate this one", path);
+    if (!oct_stats_is_complete(s->stats))
         oct_log(s->ctx, OCT_LOG_WARN,
                 "%s is a checkpoint of an unfinished calibration (%llu images)", path,
-                (unsigned long long)oct_stats_n_images(stats));
-    if (st == OCT_OK)
-        st = take_statistics(s, stats, &method, &hash);
-    oct_stats_free(stats);
-    return st;
+                (unsigned long long)oct_stats_n_images(s->stats));
+    return take_statistics(s, cli, s->stats, &method, &hash);
 }
 
-static oct_status from_cache(oct_scale_source *s, const char *path)
+static oct_status from_cache(oct_scale_source *s, oct_cli *cli, const char *path)
 {
     oct_sha256 hash;
+    OCT_TRY(oct_stats_means_wanted(cli, NULL, &s->corrects));
     OCT_TRY(oct_sha256_of_file(s->ctx, path, &hash));
     oct_ranges_free(s->ranges);
     s->ranges = NULL;
@@ -211,12 +219,17 @@ static void start(oct_scale_source *s, oct_ctx *ctx)
     s->amax = (oct_amax_source){s, find_amax};
 }
 
-oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_ctx *ctx, const oct_stats *stats,
+oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_cli *cli, const oct_stats *stats,
                                        const oct_method *method, const oct_sha256 *file)
 {
-    start(s, ctx);
-    OCT_TRY(oct_ranges_new(ctx, &s->ranges));
-    return take_statistics(s, stats, method, file);
+    start(s, cli->ctx);
+    OCT_TRY(oct_ranges_new(cli->ctx, &s->ranges));
+    return take_statistics(s, cli, stats, method, file);
+}
+
+const oct_mean_source *oct_scale_source_means(const oct_scale_source *s)
+{
+    return s->corrects ? &s->means.source : NULL;
 }
 
 oct_status oct_scale_source_init(oct_scale_source *s, oct_cli *cli, const oct_model *model)
@@ -230,11 +243,13 @@ oct_status oct_scale_source_init(oct_scale_source *s, oct_cli *cli, const oct_mo
         return oct_cli_usage(cli,
                              "--method chooses from statistics; a cache holds one choice already");
     OCT_TRY(oct_ranges_new(cli->ctx, &s->ranges));
-    return stats ? from_statistics(s, cli, model, stats) : from_cache(s, cache);
+    return stats ? from_statistics(s, cli, model, stats) : from_cache(s, cli, cache);
 }
 
 void oct_scale_source_deinit(oct_scale_source *s)
 {
+    oct_stats_means_deinit(&s->means);
+    oct_stats_free(s->stats);
     oct_ranges_free(s->ranges);
     oct_strbuf_deinit(&s->provenance);
     oct_free(s->ctx, s->preprocess);
@@ -327,6 +342,7 @@ static oct_status report_json(oct_cli *cli, const oct_quant_report *r, const cha
     oct_json_kv_string(&j, "output", output);
     oct_json_kv_u64(&j, "quantized", r->n_quantized);
     oct_json_kv_u64(&j, "folded_batch_norms", r->n_folded);
+    oct_json_kv_u64(&j, "corrected_biases", r->n_corrected);
     oct_json_key(&j, "nodes");
     oct_json_begin_array(&j);
     for (uint32_t i = 0; i < r->n_lines; i++) {

@@ -11,6 +11,7 @@
 #include "engine/model.h"
 #include "quant/quantize.h"
 #include "tools/cli.h"
+#include "tools/stats_means.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,7 +19,7 @@ extern "C" {
 
 /* --stats --method --cache */
 extern const oct_opt oct_scale_opts[];
-/* --weights --per-tensor --include --exclude --skip-first --skip-last --plan --allow-missing --quantize-matmul */
+/* --weights --bias-correction --per-tensor --include --exclude --skip-first --skip-last --plan --allow-missing --quantize-matmul */
 extern const oct_opt oct_scheme_opts[];
 
 typedef struct oct_scale_source {
@@ -27,6 +28,9 @@ typedef struct oct_scale_source {
     oct_strbuf provenance; /* JSON: method or cache header, hash, number of images */
     char *preprocess;      /* of the statistics; "" if unknown */
     oct_amax_source amax;
+    oct_stats *stats; /* --stats, kept for the means; owned */
+    oct_stats_means means;
+    bool corrects; /* biases are to be corrected, and there are means */
 } oct_scale_source;
 
 /* Reads what the options name. Statistics must belong to `model` (OCT_ERR_STALE). OCT_ERR_USAGE unless exactly
@@ -34,11 +38,14 @@ typedef struct oct_scale_source {
 OCT_MUST_CHECK oct_status oct_scale_source_init(oct_scale_source *s, oct_cli *cli,
                                                 const oct_model *model);
 void oct_scale_source_deinit(oct_scale_source *s);
-/* The same from statistics in memory, whose file has the hash `file`; no option is read. */
-OCT_MUST_CHECK oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_ctx *ctx,
+/* The same from statistics in memory (borrowed until deinit), whose file has the hash `file`; the one option read is
+ * --bias-correction. */
+OCT_MUST_CHECK oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_cli *cli,
                                                       const oct_stats *stats,
                                                       const oct_method *method,
                                                       const oct_sha256 *file);
+/* Means for oct_scheme.means, as --bias-correction says; NULL = biases stay as they are. */
+const oct_mean_source *oct_scale_source_means(const oct_scale_source *s);
 /* Thresholds that some ranges (borrowed) hold. */
 oct_amax_source oct_amax_of_ranges(const oct_ranges *r);
 
