@@ -25,9 +25,11 @@ oct_status oct_calib_work_new(oct_ctx *ctx, oct_calib_work **out)
     oct_calib_work *w = oct_zalloc(ctx, sizeof *w);
     if (w == NULL)
         return OCT_ERR_NOMEM;
-    const oct_status st = oct_density_new(ctx, &w->density);
+    oct_status st = oct_density_new(ctx, &w->density);
+    if (st == OCT_OK)
+        st = oct_density_new(ctx, &w->part);
     if (st != OCT_OK) {
-        oct_free(ctx, w);
+        oct_calib_work_free(ctx, w);
         return st;
     }
     *out = w;
@@ -39,12 +41,18 @@ void oct_calib_work_free(oct_ctx *ctx, oct_calib_work *w)
     if (w == NULL)
         return;
     oct_density_free(ctx, &w->density);
+    oct_density_free(ctx, &w->part);
     oct_free(ctx, w);
 }
 
 oct_density *oct_calib_work_density(oct_calib_work *w)
 {
     return &w->density;
+}
+
+oct_density *oct_calib_work_part(oct_calib_work *w)
+{
+    return &w->part;
 }
 
 oct_status oct_method_parse(oct_ctx *ctx, const char *text, oct_method *out)
@@ -96,6 +104,27 @@ static void dead_result(oct_calib_result *r)
         .amax = 1.0f, .scale = oct_calib_scale(1.0f), .flags = OCT_CALIB_DEAD, .sqnr_db = INFINITY};
 }
 
+/* Fills amax, candidate and OCT_CALIB_FELL_BACK. d->amax > 0. */
+static void choose(oct_calib_work *w, const oct_method *m, const oct_density *d,
+                   oct_calib_result *r)
+{
+    m->calibrator->choose(w, d, m->param, r);
+    if (!(r->amax > 0)) {
+        r->amax = d->amax;
+        r->flags |= OCT_CALIB_FELL_BACK;
+    }
+    if (!(r->amax <= FLT_MAX))
+        r->amax = FLT_MAX;
+}
+
+float oct_calib_amax(oct_calib_work *w, const oct_method *m, const oct_density *d)
+{
+    oct_calib_result r = {0};
+    if (d->amax > 0)
+        choose(w, m, d, &r);
+    return r.amax;
+}
+
 void oct_calibrate_density(oct_calib_work *w, const oct_method *m, const oct_density *d,
                            oct_calib_result *r)
 {
@@ -104,13 +133,7 @@ void oct_calibrate_density(oct_calib_work *w, const oct_method *m, const oct_den
         return;
     }
     memset(r, 0, sizeof *r);
-    m->calibrator->choose(w, d, m->param, r);
-    if (!(r->amax > 0)) {
-        r->amax = d->amax;
-        r->flags |= OCT_CALIB_FELL_BACK;
-    }
-    if (!(r->amax <= FLT_MAX))
-        r->amax = FLT_MAX;
+    choose(w, m, d, r);
     r->scale = oct_calib_scale(r->amax);
     r->minmax_error = oct_density_error(d, (double)oct_calib_scale(d->amax), INFINITY);
     r->error =

@@ -43,12 +43,14 @@ typedef struct oct_calib_result {
 typedef struct oct_calib_work oct_calib_work;
 OCT_MUST_CHECK oct_status oct_calib_work_new(oct_ctx *ctx, oct_calib_work **out);
 void oct_calib_work_free(oct_ctx *ctx, oct_calib_work *w); /* NULL is allowed */
-oct_density *oct_calib_work_density(oct_calib_work *w);
+oct_density *oct_calib_work_density(oct_calib_work *w);    /* what oct_calibrate_hist() loads */
+oct_density *oct_calib_work_part(oct_calib_work *w);       /* another one, for some of the folds */
 
 typedef struct oct_calibrator {
     const char *name;
     const char *summary; /* one line for help */
     bool has_param;      /* "name:number" */
+    bool smooth;         /* the threshold moves little when few values are left out */
     double param_default, param_min, param_max;
     /* Fills amax (0 = no answer) and candidate. d->amax > 0. */
     void (*choose)(oct_calib_work *w, const oct_density *d, double param, oct_calib_result *r);
@@ -72,6 +74,8 @@ OCT_MUST_CHECK oct_status oct_method_parse(oct_ctx *ctx, const char *text, oct_m
 #define OCT_METHOD_TEXT_BYTES 64
 const char *oct_method_text(const oct_method *m, char buf[OCT_METHOD_TEXT_BYTES]);
 
+/* The threshold alone: 0 if every value is zero, else positive and finite. */
+float oct_calib_amax(oct_calib_work *w, const oct_method *m, const oct_density *d);
 /* Calibrates one distribution; cannot fail. */
 void oct_calibrate_density(oct_calib_work *w, const oct_method *m, const oct_density *d,
                            oct_calib_result *r);

@@ -11,7 +11,7 @@
 #define OCT_ENTROPY_MAX_RUN (OCT_VIEW_BINS / OCT_ENTROPY_LEVELS + 1) /* bins of one level */
 
 struct oct_calib_work {
-    oct_density density;
+    oct_density density, part;
     /* entropy.c: the view and its prefix sums, and the cost of every level that may occur */
     double bin[OCT_VIEW_BINS];
     double mass[OCT_VIEW_BINS + 1];                       /* sum of bins below */

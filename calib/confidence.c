@@ -4,6 +4,12 @@
 #include <math.h>
 #include <string.h>
 
+#define ALL_FOLDS ((1u << OCT_HIST_FOLDS) - 1)
+/* What doubling the images may do to a variance: from the square of the usual 1/2 (a maximum that
+ * has a bound) to nothing (a maximum without one). */
+#define LEAST_RATE 0.25
+#define MOST_RATE 1.0
+
 int oct_fold_of(const oct_sha256 *id)
 {
     return id->byte[0] % OCT_HIST_FOLDS;
@@ -35,33 +41,98 @@ static void judge(oct_spread *s, uint64_t n_images)
     }
 }
 
+/* Threshold from some of the folds; 0 if they have no values. */
+static double amax_of(oct_calib_work *w, const oct_method *m, const oct_hist *h, unsigned folds,
+                      oct_spread *s)
+{
+    oct_density *d = oct_calib_work_part(w);
+    oct_density_load_folds(d, h, folds, m->calibrator->smooth ? NULL : oct_calib_work_density(w));
+    if (!(d->n_total > 0))
+        return 0;
+    double a = (double)oct_calib_amax(w, m, d);
+    if (!(a > 0)) /* all zero here, but not everywhere: a dead tensor's scale, relative to amax */
+        a = (double)oct_hist_amax(h) / 127;
+    s->least = s->largest > 0 && s->least < a ? s->least : a;
+    s->largest = a > s->largest ? a : s->largest;
+    return a;
+}
+
+/* Delete-a-group jackknife. */
+static double jackknife(oct_calib_work *w, const oct_method *m, const oct_hist *h, oct_spread *s)
+{
+    double t[OCT_HIST_FOLDS], mean = 0, sum = 0;
+    int n = 0;
+    for (int f = 0; f < OCT_HIST_FOLDS; f++) {
+        const double a = h->fold[f].bin != NULL ? amax_of(w, m, h, ALL_FOLDS & ~(1u << f), s) : 0;
+        if (a > 0) {
+            t[n] = log(a);
+            mean += t[n++];
+        }
+    }
+    if (n > 0)
+        mean /= n;
+    for (int i = 0; i < n; i++)
+        sum += (t[i] - mean) * (t[i] - mean);
+    return n > 1 ? sqrt((double)(n - 1) / n * sum) : 0;
+}
+
+/* Adds half the squared difference of two thresholds, an estimate of the variance of either. */
+static void add_pair(double a, double b, double *sum, int *n)
+{
+    if (!(a > 0 && b > 0))
+        return;
+    const double d = log(a) - log(b);
+    *sum += d * d / 2;
+    *n += 1;
+}
+
+/* Balanced half-samples: of any two folds, four of the seven splits part them (the rows of a
+ * Hadamard matrix of order 8). */
+static double halves_variance(oct_calib_work *w, const oct_method *m, const oct_hist *h,
+                              oct_spread *s)
+{
+    static const uint8_t half[OCT_HIST_FOLDS - 1] = {0x55, 0x33, 0x99, 0x0f, 0xa5, 0xc3, 0x69};
+    double sum = 0;
+    int n = 0;
+    for (size_t i = 0; i < sizeof half; i++)
+        add_pair(amax_of(w, m, h, half[i], s), amax_of(w, m, h, ALL_FOLDS & ~half[i], s), &sum, &n);
+    return n > 0 ? sum / n : 0;
+}
+
+/* Quarters: two neighbouring folds each; all pairs without a common fold. */
+static double quarters_variance(oct_calib_work *w, const oct_method *m, const oct_hist *h,
+                                oct_spread *s)
+{
+    double a[OCT_HIST_FOLDS], sum = 0;
+    int n = 0;
+    for (int f = 0; f < OCT_HIST_FOLDS; f++)
+        a[f] = amax_of(w, m, h, 1u << f | 1u << (f + 1) % OCT_HIST_FOLDS, s);
+    for (int i = 0; i < OCT_HIST_FOLDS; i++)
+        for (int k = i + 2; k < OCT_HIST_FOLDS && k - i < OCT_HIST_FOLDS - 1; k++)
+            add_pair(a[i], a[k], &sum, &n);
+    return n > 0 ? sum / n : 0;
+}
+
+static double half_samples(oct_calib_work *w, const oct_method *m, const oct_hist *h, oct_spread *s)
+{
+    oct_density_load(oct_calib_work_density(w), h);
+    const double half = halves_variance(w, m, h, s), quarter = quarters_variance(w, m, h, s);
+    if (!(half > 0))
+        return 0;
+    return sqrt(half * fmax(LEAST_RATE, fmin(MOST_RATE, half / quarter)));
+}
+
 void oct_spread_of(oct_calib_work *w, const oct_method *m, const oct_hist *h, uint64_t n_images,
                    oct_spread *out)
 {
     memset(out, 0, sizeof *out);
     const float amax = oct_hist_amax(h);
-    oct_density *d = oct_calib_work_density(w);
-    double t[OCT_HIST_FOLDS], mean = 0, sum = 0;
     for (int f = 0; f < OCT_HIST_FOLDS; f++) {
-        if (h->fold[f].bin == NULL)
-            continue;
-        oct_calib_result r;
-        oct_density_load_without(d, h, f);
-        oct_calibrate_density(w, m, d, &r);
-        /* a fold that holds all there is leaves a dead tensor behind */
-        const double a =
-            (r.flags & OCT_CALIB_DEAD) && amax > 0 ? (double)amax / 127 : (double)r.amax;
-        t[out->n_folds++] = log(a);
-        mean += log(a);
-        out->least = out->n_folds == 1 || a < out->least ? a : out->least;
-        out->largest = a > out->largest ? a : out->largest;
-        out->n_near_max += amax > 0 && fold_amax(&h->fold[f]) >= 0.95f * amax;
+        out->n_folds += h->fold[f].bin != NULL;
+        out->n_near_max +=
+            h->fold[f].bin != NULL && amax > 0 && fold_amax(&h->fold[f]) >= 0.95f * amax;
     }
-    if (out->n_folds > 0)
-        mean /= out->n_folds;
-    for (int i = 0; i < out->n_folds; i++)
-        sum += (t[i] - mean) * (t[i] - mean);
-    if (out->n_folds > 1)
-        out->se = sqrt((double)(out->n_folds - 1) / out->n_folds * sum);
+    if (amax > 0)
+        out->se = m->calibrator->smooth ? jackknife(w, m, h, out) : half_samples(w, m, h, out);
     judge(out, n_images);
 }

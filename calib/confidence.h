@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How sure is a scale? Every image belongs to one of eight folds by its id; the calibrator
- * is run with each fold left out in turn, and the spread of the eight answers estimates how
- * much the scale would move with other images (delete-a-group jackknife on log amax):
+ * How sure is a scale? Every image belongs to one of eight folds by its id; the calibrator is
+ * run on parts made of folds, and the spread of its answers t = ln amax estimates how much the
+ * scale would move with other images.
  *
- *     SE = sqrt((G - 1) / G * sum over folds (t_f - mean t)^2)        G = 8, t = ln amax
+ * Smooth calibrators (mse): delete-a-group jackknife, each fold left out in turn, G = 8.
+ *
+ *     SE^2 = (G - 1) / G * sum over folds (t_f - mean t)^2
+ *
+ * The others hang on the largest values (minmax; entropy, whose bins are parts of the range; a
+ * percentile near 100), where the jackknife is inconsistent: leaving a fold out changes nothing
+ * unless it holds the maximum. There the data is halved in seven balanced ways. Both halves are
+ * samples of n/2 images, so half the mean squared difference is the variance at n/2:
+ *
+ *     V(n/2) = mean over splits (t_a - t_b)^2 / 2         V(n/4): the same over disjoint quarters
+ *     SE^2   = V(n/2) * rate                              rate = V(n/2) / V(n/4)
+ *
+ * The rate is 1/2 for a mean, 1 for the logarithm of a maximum whose values have no bound (its
+ * variance does not shrink with n), and less than 1/2 for one that has; so it is estimated, within
+ * [1/4, 1]. A half's bins inside a fold's coarse ones are those of the whole, in proportion.
  *
  * A scale is settled when 2 SE <= 5 %. Otherwise the number of images that would settle it is
  * estimated from SE ~ 1 / sqrt(images). Below OCT_SPREAD_MIN_IMAGES images the folds are
  * too small to say anything.
- * Source: Efron and Tibshirani 1993, chapter 11; groups: Shao and Wu 1989.
+ * Sources: jackknife: Efron and Tibshirani 1993, chapter 11; groups, and why it fails where a
+ * statistic is not smooth: Shao and Wu 1989; balanced half-samples: McCarthy 1969; parts of the
+ * data with an estimated rate: Politis, Romano and Wolf 1999, chapter 8.
  */
 #ifndef OCT_CALIB_CONFIDENCE_H
 #define OCT_CALIB_CONFIDENCE_H
@@ -37,13 +53,13 @@ typedef struct oct_spread {
     uint64_t need_images;  /* OCT_SPREAD_MORE_IMAGES: estimate of how many in all */
     int n_folds;           /* folds with images */
     int n_near_max;        /* folds whose largest magnitude comes within 5 % of the largest */
-    double least, largest; /* amax with a fold left out */
+    double least, largest; /* amax over the parts tried */
 } oct_spread;
 
 /* The fold of an image. */
 int oct_fold_of(const oct_sha256 *id);
 
-/* `n_images` counted in `h`. */
+/* `n_images` counted in `h`. Overwrites the densities of `w`. */
 void oct_spread_of(oct_calib_work *w, const oct_method *m, const oct_hist *h, uint64_t n_images,
                    oct_spread *out);
 

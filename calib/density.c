@@ -31,6 +31,7 @@ static void load_side(oct_density_side *s, const uint64_t *bin, const uint64_t *
     s->n_bins = 0;
     s->width = width;
     s->amax = amax;
+    s->shape = NULL;
     if (!(amax > 0))
         return;
     const size_t top = (size_t)((double)amax / width);
@@ -63,12 +64,12 @@ typedef struct fold_sum {
     float pos_amax, neg_amax;
 } fold_sum;
 
-static void sum_folds(const oct_hist *h, int except, fold_sum *sum)
+static void sum_folds(const oct_hist *h, unsigned folds, fold_sum *sum)
 {
     memset(sum, 0, sizeof *sum);
     for (int f = 0; f < OCT_HIST_FOLDS; f++) {
         const oct_hist_fold *fold = &h->fold[f];
-        if (f == except || fold->bin == NULL)
+        if ((folds >> f & 1) == 0 || fold->bin == NULL)
             continue;
         for (size_t k = 0; k < 2 * OCT_HIST_COARSE_BINS; k++)
             sum->bin[k] += fold->bin[k];
@@ -79,14 +80,19 @@ static void sum_folds(const oct_hist *h, int except, fold_sum *sum)
     }
 }
 
-void oct_density_load_without(oct_density *d, const oct_hist *h, int fold)
+void oct_density_load_folds(oct_density *d, const oct_hist *h, unsigned folds,
+                            const oct_density *whole)
 {
     fold_sum sum;
-    sum_folds(h, fold, &sum);
+    sum_folds(h, folds, &sum);
     load_side(&d->pos, sum.bin, NULL, OCT_HIST_COARSE_BINS,
               ldexp(1.0, h->pos.width_exp + OCT_HIST_COARSE_SHIFT), sum.pos_amax);
     load_side(&d->neg, sum.bin + OCT_HIST_COARSE_BINS, NULL, OCT_HIST_COARSE_BINS,
               ldexp(1.0, h->neg.width_exp + OCT_HIST_COARSE_SHIFT), sum.neg_amax);
+    if (whole != NULL) {
+        d->pos.shape = &whole->pos;
+        d->neg.shape = &whole->neg;
+    }
     d->n_zero = (double)sum.n_zero;
     d->n_total = (double)sum.n_total;
     d->amax = sum.pos_amax > sum.neg_amax ? sum.pos_amax : sum.neg_amax;
@@ -208,6 +214,28 @@ double oct_density_error(const oct_density *d, double scale, double limit)
     return (pos + side_error(&d->neg, scale, 128, stop - pos)) / d->n_total;
 }
 
+#define SHAPE_BINS (1 << OCT_HIST_COARSE_SHIFT) /* bins of the shape in one bin */
+
+/* Values of bin `i` below position `p` inside it, divided as the shape's are. */
+static double shaped_part(const oct_density_side *s, size_t i, double p)
+{
+    const oct_density_side *f = s->shape;
+    const double end = floor((double)s->amax / f->width) + 1; /* nothing lies above */
+    const double hi = fmin((double)(SHAPE_BINS * (i + 1)), end);
+    const double below = moments_below(f, (double)(SHAPE_BINS * i)).n;
+    const double all = moments_below(f, hi).n - below;
+    const double part = moments_below(f, fmin(SHAPE_BINS * p, hi)).n - below;
+    return all > 0 ? s->at[i].count * part / all : 0;
+}
+
+static double view_below(const oct_density_side *s, double t)
+{
+    const double p = s->n_bins > 0 ? t / s->width : 0;
+    if (s->n_bins == 0 || s->shape == NULL || !(p < (double)s->n_bins))
+        return side_count_below(s, t);
+    return s->at[(size_t)p].n + shaped_part(s, (size_t)p, p);
+}
+
 void oct_density_view(const oct_density *d, double *bin)
 {
     assert(d->amax > 0);
@@ -220,7 +248,8 @@ void oct_density_view(const oct_density *d, double *bin)
     double below = 0;
     for (size_t j = 0; j < OCT_VIEW_BINS; j++) {
         const double edge = (double)d->amax * (double)(j + 1) / OCT_VIEW_BINS;
-        const double next = j + 1 < OCT_VIEW_BINS ? oct_density_count_below(d, edge) : all;
+        const double next =
+            j + 1 < OCT_VIEW_BINS ? view_below(&d->pos, edge) + view_below(&d->neg, edge) : all;
         bin[j] = next - below;
         below = next;
     }

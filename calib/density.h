@@ -2,7 +2,7 @@
  *
  * What calibrators see of a tensor: the distribution of its values, uniform inside each
  * histogram bin, with cumulative moments, so that mass, mean and power of any interval cost
- * two look-ups. It is built from a histogram, or from one with a fold left out.
+ * two look-ups. It is built from a histogram, or from some of its folds.
  *
  * The 2,048-bin view of |x| over [0, amax] that entropy calibration wants comes from the same
  * cumulative counts: a histogram bin that straddles an edge is split in proportion, the
@@ -35,6 +35,9 @@ typedef struct oct_density_side {
     size_t n_bins;  /* up to the bin of amax; 0 if there is no such value */
     double width;
     float amax;
+    /* A finer side with this one's values and others: the view divides a bin's values as that one
+     * lies inside the bin. NULL = evenly. */
+    const struct oct_density_side *shape;
 } oct_density_side;
 
 typedef struct oct_density {
@@ -51,8 +54,10 @@ OCT_MUST_CHECK oct_status oct_density_new(oct_ctx *ctx, oct_density *d);
 void oct_density_free(oct_ctx *ctx, oct_density *d);
 
 void oct_density_load(oct_density *d, const oct_hist *h);
-/* All values but those of `fold`, at the folds' resolution (OCT_HIST_NO_FOLD: all values). */
-void oct_density_load_without(oct_density *d, const oct_hist *h, int fold);
+/* The values of the folds whose bits are set, at the folds' resolution. `whole` (may be NULL): a
+ * density loaded with all of `h`, which then says how values lie inside the folds' bins; borrowed. */
+void oct_density_load_folds(oct_density *d, const oct_hist *h, unsigned folds,
+                            const oct_density *whole);
 
 /* Sums of 1, x and x^2 over values of magnitude below `t` on one side (x as magnitude). */
 void oct_density_below(const oct_density_side *s, double t, double *n, double *x, double *xx);

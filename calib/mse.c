@@ -59,6 +59,7 @@ static void choose_mse(oct_calib_work *w, const oct_density *d, double param, oc
 
 const oct_calibrator oct_calibrator_mse = {
     .name = "mse",
+    .smooth = true,
     .summary = "least expected squared error (default)",
     .choose = choose_mse,
 };

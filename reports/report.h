@@ -156,7 +156,7 @@ typedef struct oct_report_tensor {
     oct_report_histogram *histogram; /* NULL = not kept */
     oct_report_threshold *thresholds;
     size_t n_thresholds;
-    const char *settled;   /* jackknife: "settled", "more images", "cannot tell" */
+    const char *settled;   /* spread: "settled", "more images", "cannot tell" */
     double spread_percent; /* 2 standard errors of the chosen scale */
     int64_t images_needed;
 } oct_report_tensor;

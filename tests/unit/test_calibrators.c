@@ -299,7 +299,7 @@ static void folds_together_calibrate_like_the_whole(void **state)
             assert_int_equal(oct_method_parse(ctx, method[i], &m), OCT_OK);
             oct_calibrate_hist(work, &m, &h, NULL, &fine);
             oct_density *d = oct_calib_work_density(work);
-            oct_density_load_without(d, &h, OCT_HIST_NO_FOLD);
+            oct_density_load_folds(d, &h, 0xff, NULL);
             oct_calibrate_density(work, &m, d, &coarse);
             if (i < 3) /* entropy's landscape is rougher than a coarse bin */
                 assert_true(fabs((double)(fine.amax / coarse.amax) - 1) < 0.02);
