@@ -206,7 +206,7 @@ static oct_status run_loop(oct_worker *w, oct_ctx *ctx, oct_frame *f, const oct_
 {
     const oct_attr_control *a = oct_graph_node(f->plan->graph, s->node)->attr;
     loop_state l = {.body = oct_graph_sub(f->plan->graph, a->sub[0]), .n_in = s->n_in};
-    l.n_carried = s->n_in - 2 - a->n_captured;
+    l.n_carried = s->n_in - 2 - (uint32_t)a->n_captured;
     l.n_scan = s->n_out - l.n_carried;
     const oct_status st = loop_with(w, ctx, f, s, in, &l);
     for (uint32_t i = 0; l.block && i < l.n_carried + l.n_scan; i++)

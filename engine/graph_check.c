@@ -98,12 +98,15 @@ static oct_status check_control(const oct_graph *g, oct_ctx *ctx, const oct_node
 {
     const oct_attr_control *a = n->attr;
     const int n_subs = n->op == OCT_OP_IF ? 2 : 1;
+    const int64_t n_own = n->op == OCT_OP_IF ? 1 : 2; /* condition; trip count and condition */
+    if (a->n_captured < 0 || a->n_captured > (int64_t)n->n_in - n_own)
+        return broken(ctx, n, "captures more values than it takes");
     for (int i = 0; i < n_subs; i++) {
         if (a->sub[i] >= g->n_subs)
             return broken(ctx, n, "has no such subgraph");
         const uint32_t n_in = g->sub[a->sub[i]]->inputs.n;
         const bool fits = n->op == OCT_OP_IF ? n_in == a->n_captured : n_in == n->n_in;
-        if (!fits || n->n_in < a->n_captured + 1)
+        if (!fits)
             return broken(ctx, n, "its subgraph takes another number of inputs");
     }
     return OCT_OK;

@@ -171,7 +171,7 @@ static oct_status infer_loop(oct_infer_state *s, const oct_node *n)
 {
     const oct_attr_control *a = n->attr;
     oct_graph *g = oct_graph_sub(s->g, a->sub[0]);
-    const uint32_t n_carried = n->n_in - 2 - a->n_captured;
+    const uint32_t n_carried = n->n_in - 2 - (uint32_t)a->n_captured;
     set_scalar(&g->value[g->inputs.id[0]], OCT_DT_S64);
     set_scalar(&g->value[g->inputs.id[1]], OCT_DT_BOOL);
     for (uint32_t i = 0; i < n_carried; i++) {

@@ -283,7 +283,7 @@ typedef struct oct_attr_rnn {
  * subgraphs; captured outer values are extra inputs of the node (engine/graph.h). */
 typedef struct oct_attr_control {
     uint32_t sub[2];
-    uint32_t n_captured; /* how many of the node's last inputs are captured values */
+    int64_t n_captured; /* how many of the node's last inputs are captured values */
 } oct_attr_control;
 
 typedef struct oct_attr_quantize {

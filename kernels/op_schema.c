@@ -276,8 +276,10 @@ FIELDS(rnn_attr, gru) = {RNN_FIELDS, BOOL(rnn_attr, linear_before_reset, "linear
     {                                                                           \
         name, OCT_ATTR_GRAPH, offsetof(oct_attr_control, sub[i]), 0, 0, 0, NULL \
     }
-FIELDS(oct_attr_control, if_branches) = {GRAPH(0, "then_branch"), GRAPH(1, "else_branch")};
-FIELDS(oct_attr_control, loop_body) = {GRAPH(0, "body")};
+#define CAPTURED S64(oct_attr_control, n_captured, "octet_captured", 0)
+FIELDS(oct_attr_control, if_branches) = {GRAPH(0, "then_branch"), GRAPH(1, "else_branch"),
+                                         CAPTURED};
+FIELDS(oct_attr_control, loop_body) = {GRAPH(0, "body"), CAPTURED};
 
 #define QUANTIZE_FIELDS                                                                           \
     S64(oct_attr_quantize, axis, "axis", 1), S64(oct_attr_quantize, block_size, "block_size", 0), \

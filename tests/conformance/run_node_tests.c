@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/numeric.h"
 #include "datasets/npy.h"
+#include "engine/engine_file.h"
 #include "engine/session.h"
 #include "tests/support/fake_device.h"
 
@@ -39,6 +40,7 @@ typedef struct suite {
     oct_ctx *ctx;
     const char *dir, *backend;
     oct_backend *be;
+    bool through_file; /* each model is written as an engine file and read back */
     skip_line *skip;
     size_t n_skip;
     bool all_listed;
@@ -237,22 +239,48 @@ static oct_status run_engine(suite *s, oct_engine *e, const test_case *c)
     return st;
 }
 
+static oct_status run_model(suite *s, const oct_model *m, const test_case *c)
+{
+    oct_engine *e = NULL;
+    const oct_engine_options opt = {.opened = s->be, .threads = 1};
+    oct_status st = oct_engine_new(s->ctx, m, &opt, &e);
+    if (st == OCT_OK)
+        st = run_engine(s, e, c);
+    oct_engine_free(e, s->ctx);
+    return st;
+}
+
+/* The same from an engine file, so that every operator's attributes are written and read. */
+static oct_status run_file(suite *s, const oct_model *m, const test_case *c)
+{
+    char path[4096];
+    oct_engine_file *file = NULL;
+    const oct_engine_info info = {.precision = OCT_PRECISION_F32,
+                                  .model_name = c->name,
+                                  .quantization_json = "{}",
+                                  .preprocess_json = "",
+                                  .built_with = "run_node_tests"};
+    snprintf(path, sizeof path, "%s/%s/%s.engine", s->dir, c->name, s->backend);
+    OCT_TRY(oct_engine_file_save(s->ctx, oct_model_graph(m), &info, path, true));
+    oct_status st = oct_engine_file_load(s->ctx, path, &file);
+    if (st == OCT_OK)
+        st = run_model(s, oct_engine_file_model(file), c);
+    oct_engine_file_free(file);
+    remove(path);
+    return st;
+}
+
 static oct_status run_case(suite *s, const test_case *c)
 {
     char path[4096];
     oct_model *m = NULL;
-    oct_engine *e = NULL;
     snprintf(path, sizeof path, "%s/%s/unstorable.txt", s->dir, c->name);
     if (oct_path_exists(path))
         return oct_fail(s->ctx, OCT_ERR_UNSUPPORTED, "values of types octet does not have");
     snprintf(path, sizeof path, "%s/%s/model.onnx", s->dir, c->name);
-    const oct_engine_options opt = {.opened = s->be, .threads = 1};
     oct_status st = oct_model_load(s->ctx, path, NULL, &m);
     if (st == OCT_OK)
-        st = oct_engine_new(s->ctx, m, &opt, &e);
-    if (st == OCT_OK)
-        st = run_engine(s, e, c);
-    oct_engine_free(e, s->ctx);
+        st = (s->through_file ? run_file : run_model)(s, m, c);
     oct_model_free(m);
     return st;
 }
@@ -349,12 +377,18 @@ static void report(suite *s)
            s->backend, listed, covered, s->passed, s->skipped, s->failed, s->outside);
 }
 
+/* NAME, or NAME+file to go through engine files. */
 static void open_backend(suite *s)
 {
+    char name[32];
+    snprintf(name, sizeof name, "%s", s->backend);
+    char *plus = strchr(name, '+');
+    s->through_file = plus && strcmp(plus, "+file") == 0;
+    if (plus)
+        *plus = 0;
     const fake_device_options fake = {.kernels = "cpu", .packs_weights = true};
-    const oct_status st = strcmp(s->backend, "fake") == 0
-                              ? fake_device_open(s->ctx, &fake, &s->be)
-                              : oct_backend_open(s->ctx, s->backend, &s->be);
+    const oct_status st = strcmp(name, "fake") == 0 ? fake_device_open(s->ctx, &fake, &s->be)
+                                                    : oct_backend_open(s->ctx, name, &s->be);
     if (st == OCT_OK)
         return;
     printf("%s: backend %s: %s\n", st == OCT_ERR_DEVICE ? "SKIPPED" : "FAILED", s->backend,
@@ -367,7 +401,7 @@ int main(int argc, char **argv)
     static suite s;
     char path[4096];
     if (argc != 5) {
-        fprintf(stderr, "usage: run_node_tests DIR BACKEND SKIPS OPERATORS\n");
+        fprintf(stderr, "usage: run_node_tests DIR BACKEND[+file] SKIPS OPERATORS\n");
         return 2;
     }
     if (oct_ctx_new(NULL, &s.ctx) != OCT_OK)
