@@ -111,11 +111,11 @@ static void test_captured_values_are_explicit(void **state)
     (void)state;
     oct_model *m = load_corpus("if_capture.onnx");
     assert_line(oct_model_graph(m), "%y:f32[s0x3x4x4] = If(%c, %x) {then_branch=@0, "
-                                    "else_branch=@1}\n");
+                                    "else_branch=@1, octet_captured=1}\n");
     oct_model_free(m);
     m = load_corpus("loop_scan.onnx");
     assert_line(oct_model_graph(m), "%final:f32[s0x3x4x4], %y:f32[s1xs0x3x4x4] = "
-                                    "Loop(%trip, -, %x, %x) {body=@0}\n");
+                                    "Loop(%trip, -, %x, %x) {body=@0, octet_captured=1}\n");
     const oct_node *n = oct_graph_node(oct_model_graph(m), 0);
     assert_int_equal(((const oct_attr_control *)n->attr)->n_captured, 1);
     oct_model_free(m);
