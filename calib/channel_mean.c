@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "base/numeric.h"
-
-#define LANES 16 /* partial sums of a run: fills any processor's vectors, and fixes the order */
+#include "kernels/hist.h"
 
 oct_status oct_channel_mean_new(oct_ctx *ctx, oct_mean_axis axis, oct_channel_mean **out)
 {
@@ -56,21 +55,6 @@ static bool extents_of(const oct_tensor *t, oct_mean_axis axis, extents *e)
     return true;
 }
 
-static double sum_run(const float *x, size_t n)
-{
-    double lane[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t k = 0; k < LANES; k++)
-            lane[k] += (double)x[i + k];
-    for (size_t k = 0; i < n; i++, k++)
-        lane[k] += (double)x[i];
-    for (size_t half = LANES / 2; half > 0; half /= 2)
-        for (size_t k = 0; k < half; k++)
-            lane[k] += lane[k + half];
-    return lane[0];
-}
-
 static void sum_f32(const float *x, const extents *e, double *sum)
 {
     if (e->inner == 1) {
@@ -79,9 +63,10 @@ static void sum_f32(const float *x, const extents *e, double *sum)
                 sum[c] += (double)x[c];
         return;
     }
+    const oct_hist_kernel *kernel = oct_hist_kernel_best();
     for (size_t o = 0; o < e->outer; o++)
         for (size_t c = 0; c < e->channels; c++, x += e->inner)
-            sum[c] += sum_run(x, e->inner);
+            sum[c] += kernel->sum(x, e->inner);
 }
 
 static void sum_any(const oct_tensor *t, const extents *e, double *sum)

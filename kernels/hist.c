@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kernels/hist_sum_internal.h"
+
 #define MIN_NORMAL_BITS 0x00800000u
 #define INF_BITS 0x7f800000u
 #define LINE 16 /* bins that one coarse bin covers */
@@ -97,7 +99,7 @@ static void pour_ref(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coarse)
     }
 }
 
-const oct_hist_kernel oct_hist_ref = {"ref", tally_ref, pour_ref};
+const oct_hist_kernel oct_hist_ref = {"ref", tally_ref, pour_ref, sum_run};
 
 static bool runs_here(const oct_hist_kernel *k)
 {

@@ -54,6 +54,8 @@ typedef struct oct_hist_kernel {
     /* Adds `n` counts (a multiple of 16) to `bin` and, 16 to 1, to `coarse` (may be NULL), and
      * makes them zero. All aligned to 64 bytes. */
     void (*pour)(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coarse);
+    /* Sum of n values in double, in an order that only n decides. */
+    double (*sum)(const float *x, size_t n);
 } oct_hist_kernel;
 
 extern const oct_hist_kernel oct_hist_ref;

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kernels/hist_sum_internal.h"
+
 #define LANES 8
 #define GROUPS (OCT_HIST_BLOCK / LANES)
 #define MIN_NORMAL_BITS 0x00800000
@@ -145,4 +147,4 @@ static void pour_avx2(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coarse)
     }
 }
 
-const oct_hist_kernel oct_hist_avx2 = {"avx2", tally_avx2, pour_avx2};
+const oct_hist_kernel oct_hist_avx2 = {"avx2", tally_avx2, pour_avx2, sum_run};

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kernels/hist_sum_internal.h"
+
 #define LANES 16
 #define SPARSE 1024 /* bin numbers kept from vectors with zeros */
 #define MIN_NORMAL_BITS 0x00800000
@@ -172,4 +174,4 @@ static void pour_avx512(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coars
     }
 }
 
-const oct_hist_kernel oct_hist_avx512 = {"avx512", tally_avx512, pour_avx512};
+const oct_hist_kernel oct_hist_avx512 = {"avx512", tally_avx512, pour_avx512, sum_run};

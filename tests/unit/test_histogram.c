@@ -318,6 +318,26 @@ static void pouring_adds_everything_and_leaves_zeros(void **state)
     oct_free(ctx, coarse);
 }
 
+static void every_variant_adds_up_to_the_same_bits(void **state)
+{
+    static const size_t length[] = {0, 1, 15, 16, 17, 31, 49, 64, 784, N};
+    oct_rng rng = {77};
+    fill(&rng, values, N, false);
+    for (size_t l = 0; l < sizeof length / sizeof length[0]; l++) {
+        double naive = 0, most = 0;
+        for (size_t i = 0; i < length[l]; i++) {
+            naive += (double)values[i];
+            most += fabs((double)values[i]);
+        }
+        const double want = oct_hist_ref.sum(values, length[l]);
+        assert_true(fabs(want - naive) <= 1e-12 * most);
+        for (int v = 0; oct_hist_kernel_at(v) != NULL; v++) {
+            const double got = oct_hist_kernel_at(v)->sum(values, length[l]);
+            assert_memory_equal(&got, &want, sizeof got);
+        }
+    }
+}
+
 static void a_scratch_gives_the_bytes_of_adding(void **state)
 {
     oct_hist_scratch *scratch;
@@ -379,6 +399,7 @@ int main(void)
         cmocka_unit_test(every_value_lies_inside_its_bin_and_the_width_is_the_least),
         cmocka_unit_test(all_kernels_agree_with_the_reference),
         cmocka_unit_test(pouring_adds_everything_and_leaves_zeros),
+        cmocka_unit_test(every_variant_adds_up_to_the_same_bits),
         cmocka_unit_test(a_scratch_gives_the_bytes_of_adding),
         cmocka_unit_test(zeros_and_nonfinite_values_are_apart),
     };

@@ -337,6 +337,35 @@ static void channels_add_up_to_the_tensor(void **state)
     oct_stats_free(s);
 }
 
+/* A Relu's output is not scanned, but its means are its own. */
+static void layers_inputs_have_channel_means(void **state)
+{
+    NEEDS_MODEL();
+    const oct_calib_options opt = {.workers = 2, .per_channel = true};
+    random_source r = source_of(8, 1);
+    oct_stats *s = run(&r, &opt, NULL);
+    size_t n_scanned = 0, n_relu = 0;
+    for (size_t i = 0; i < oct_stats_n_tensors(s); i++) {
+        const oct_stat_tensor *t = oct_stats_at(s, i);
+        if (t->mean == NULL)
+            continue;
+        assert_true(oct_channel_mean_is_usable(t->mean));
+        const oct_stat_tensor *source = oct_stats_at(s, t->source);
+        for (size_t c = 0; c < t->mean->n_channels; c++) {
+            const double mean = oct_channel_mean_at(t->mean, c);
+            const oct_stat_channel *own = t->n_channels > 0 ? &t->channel[c] : NULL;
+            if (own != NULL)
+                assert_true(fabs(mean - oct_exact_sum_value(&own->sum) / (double)own->n) < 1e-9);
+            else if (t->kind == OCT_STAT_RELU && source->n_channels > 0)
+                assert_true(mean >= 0 && mean <= fmax(0, (double)source->channel[c].max));
+        }
+        n_scanned += t->n_channels > 0;
+        n_relu += t->kind == OCT_STAT_RELU;
+    }
+    assert_true(n_scanned > 0 && n_relu > 5);
+    oct_stats_free(s);
+}
+
 static void an_exact_table_counts_every_value(void **state)
 {
     NEEDS_MODEL();
@@ -473,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_of_other_images_is_refused),
         cmocka_unit_test(a_nan_names_tensor_and_image),
         cmocka_unit_test(channels_add_up_to_the_tensor),
+        cmocka_unit_test(layers_inputs_have_channel_means),
         cmocka_unit_test(an_exact_table_counts_every_value),
         cmocka_unit_test(a_device_counts_what_the_host_counts),
         cmocka_unit_test(a_device_resumes_from_its_checkpoint),

@@ -50,7 +50,26 @@ static oct_stats *new_stats(const char *preprocess)
     assert_int_equal(oct_stats_add_tensor(s, "relu", OCT_STAT_RELU, 0, NULL), OCT_OK);
     assert_int_equal(oct_stats_add_tensor(s, "moved", OCT_STAT_SAME, 1, NULL), OCT_OK);
     assert_int_equal(oct_stats_add_tensor(s, "dead: 0", OCT_STAT_SCANNED, 0, NULL), OCT_OK);
+    assert_int_equal(oct_stats_want_mean(s, 0, OCT_MEAN_AXIS_1), OCT_OK);
+    assert_int_equal(oct_stats_want_mean(s, 2, OCT_MEAN_AXIS_LAST), OCT_OK);
     return s;
+}
+
+/* [1, 7, 100] and [100, 7] of the same elements. */
+static void count_means(oct_stats *s, float *x)
+{
+    oct_channel_sums sums = {0};
+    const oct_shape shape[2] = {{{1, 7, 100}, 3}, {{100, 7}, 2}};
+    for (int i = 0; i < 2; i++) {
+        oct_channel_mean *m = oct_stats_tensor(s, i == 0 ? 0 : 2)->mean;
+        const oct_tensor t = {.desc = oct_tensor_desc_make(OCT_DT_F32, shape[i], OCT_LAYOUT_ROW),
+                              .data = x};
+        if (m == NULL)
+            continue;
+        assert_int_equal(oct_channel_sums_take(ctx, &sums, &t, m->axis), OCT_OK);
+        assert_int_equal(oct_channel_mean_add(ctx, m, &sums), OCT_OK);
+    }
+    oct_channel_sums_deinit(ctx, &sums);
 }
 
 static void count_image(oct_stats *s, int image)
@@ -68,6 +87,7 @@ static void count_image(oct_stats *s, int image)
     oct_stat_tensor *t = oct_stats_tensor(s, 0);
     assert_int_equal(oct_hist_add(ctx, &t->hist, x, N_VALUES, fold, &seen), OCT_OK);
     oct_stat_tensor_note(t, &seen, &id);
+    count_means(s, x);
     assert_int_equal(oct_hist_add(ctx, &oct_stats_tensor(s, 3)->hist, zero, 5, fold, NULL), OCT_OK);
     assert_int_equal(oct_stats_add_image(s, &id), OCT_OK);
 }
@@ -199,6 +219,98 @@ static void exact_sums_do_not_depend_on_order(void **state)
     assert_true(one.n_big == 1);
 }
 
+static void means_are_those_of_the_values(void **state)
+{
+    oct_stats *s = stats_of(0, 1), *back;
+    uint8_t *image;
+    size_t n;
+    double by_first[7] = {0}, by_last[7] = {0};
+    for (int i = 0; i < N_IMAGES; i++) {
+        oct_rng rng = {(uint64_t)i + 1};
+        for (int k = 0; k < N_VALUES; k++) {
+            float v = ldexpf(oct_rng_normal(&rng), i % 5);
+            if (k == 3 && i % 4 == 0)
+                v = 400.0f;
+            by_first[k / 100] += (double)v;
+            by_last[k % 7] += (double)v;
+        }
+    }
+    image_of(s, &image, &n);
+    assert_int_equal(oct_stats_parse(ctx, image, n, &back), OCT_OK);
+    assert_true(oct_stats_has_means(back));
+    const oct_channel_mean *first = oct_stats_at(back, 0)->mean,
+                           *last = oct_stats_at(back, 2)->mean;
+    assert_null(oct_stats_at(back, 1)->mean);
+    for (size_t c = 0; c < 7; c++) {
+        assert_true(fabs(oct_channel_mean_at(first, c) - by_first[c] / 100 / N_IMAGES) < 1e-12);
+        assert_true(fabs(oct_channel_mean_at(last, c) - by_last[c] / 100 / N_IMAGES) < 1e-12);
+    }
+    oct_free(ctx, image);
+    oct_stats_free(back);
+    oct_stats_free(s);
+}
+
+/* Statistics of an older version have no means: then the whole has none, whatever came first. */
+static void means_of_a_part_are_no_means(void **state)
+{
+    for (int which = 0; which < 3; which++) {
+        oct_stats *part[3], *whole = new_stats("{}");
+        for (int k = 0; k < 3; k++) {
+            part[k] = stats_of(k, 3);
+            for (size_t i = 0; k == which && i < oct_stats_n_tensors(part[k]); i++) {
+                oct_channel_mean_free(ctx, oct_stats_tensor(part[k], i)->mean);
+                oct_stats_tensor(part[k], i)->mean = NULL;
+            }
+        }
+        for (int k = 0; k < 3; k++) {
+            assert_int_equal(oct_stats_merge(ctx, whole, part[k], false), OCT_OK);
+            assert_true(oct_stats_has_means(whole) == (k < which));
+            oct_stats_free(part[k]);
+        }
+        oct_stats_free(whole);
+    }
+}
+
+static void channels_that_change_have_no_means(void **state)
+{
+    static float x[12];
+    oct_channel_sums sums = {0};
+    oct_channel_mean *m[2];
+    for (int order = 0; order < 2; order++) {
+        assert_int_equal(oct_channel_mean_new(ctx, OCT_MEAN_AXIS_1, &m[order]), OCT_OK);
+        for (int i = 0; i < 3; i++) {
+            const bool odd = i == (order == 0 ? 0 : 2);
+            const oct_shape shape = {{1, odd ? 3 : 4, 2}, 3};
+            const oct_tensor t = {.desc = oct_tensor_desc_make(OCT_DT_F32, shape, OCT_LAYOUT_ROW),
+                                  .data = x};
+            assert_int_equal(oct_channel_sums_take(ctx, &sums, &t, OCT_MEAN_AXIS_1), OCT_OK);
+            assert_int_equal(oct_channel_mean_add(ctx, m[order], &sums), OCT_OK);
+        }
+        assert_true(m[order]->mixed && !oct_channel_mean_is_usable(m[order]));
+    }
+    assert_int_equal(oct_channel_mean_merge(ctx, m[0], m[1]), OCT_OK);
+    assert_true(m[0]->mixed && m[0]->n == m[1]->n && m[0]->n_channels == 0);
+    oct_channel_mean_free(ctx, m[0]);
+    oct_channel_mean_free(ctx, m[1]);
+    oct_channel_sums_deinit(ctx, &sums);
+}
+
+static void an_image_without_a_finite_sum_leaves_no_mean(void **state)
+{
+    static float x[4] = {1, 2, INFINITY, 4};
+    const oct_shape shape = {{1, 2, 2}, 3};
+    const oct_tensor t = {.desc = oct_tensor_desc_make(OCT_DT_F32, shape, OCT_LAYOUT_ROW),
+                          .data = x};
+    oct_channel_sums sums = {0};
+    oct_channel_mean *m;
+    assert_int_equal(oct_channel_mean_new(ctx, OCT_MEAN_AXIS_1, &m), OCT_OK);
+    assert_int_equal(oct_channel_sums_take(ctx, &sums, &t, OCT_MEAN_AXIS_1), OCT_OK);
+    assert_int_equal(oct_channel_mean_add(ctx, m, &sums), OCT_OK);
+    assert_true(m->n_channels == 2 && !oct_channel_mean_is_usable(m));
+    oct_channel_mean_free(ctx, m);
+    oct_channel_sums_deinit(ctx, &sums);
+}
+
 static void put_le(uint8_t *p, uint64_t v)
 {
     for (int i = 0; i < 8; i++, v >>= 8)
@@ -253,6 +365,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(merging_refuses_what_does_not_belong),
         cmocka_unit_test(derived_tensors_calibrate_from_their_source),
         cmocka_unit_test(exact_sums_do_not_depend_on_order),
+        cmocka_unit_test(means_are_those_of_the_values),
+        cmocka_unit_test(means_of_a_part_are_no_means),
+        cmocka_unit_test(channels_that_change_have_no_means),
+        cmocka_unit_test(an_image_without_a_finite_sum_leaves_no_mean),
         cmocka_unit_test(damage_with_a_mended_hash_is_survived),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
