@@ -34,13 +34,18 @@ extern "C" {
 #define OCT_CONTAINER_HEADER_BYTES 512
 #define OCT_CONTAINER_KIND_BYTES 8 /* with NUL padding, so at most 7 letters and a NUL */
 
-/* ---- writing: in memory until commit ---------------------------------------------------- */
+/* ---- writing ---------------------------------------------------------------------------- */
 
 typedef struct oct_container_writer oct_container_writer;
 
-/* `kind` has at most 7 letters. */
+/* In memory until oct_container_commit() or oct_container_image(). `kind` has at most 7 letters. */
 OCT_MUST_CHECK oct_status oct_container_create(oct_ctx *ctx, const char *kind, uint32_t version,
                                                oct_container_writer **out);
+/* In a temporary file beside `path` until oct_container_finish(): the same bytes without the memory.
+ * OCT_ERR_USAGE if `path` exists and !force. */
+OCT_MUST_CHECK oct_status oct_container_create_at(oct_ctx *ctx, const char *path, bool force,
+                                                  const char *kind, uint32_t version,
+                                                  oct_container_writer **out);
 void oct_container_discard(oct_container_writer *w); /* NULL is allowed */
 
 /* Dataset `path` ("a/b/c", missing groups are made) of `n_dims` dims (1..OCT_MAX_DIMS) and
@@ -51,6 +56,11 @@ OCT_MUST_CHECK oct_status oct_container_write(oct_container_writer *w, const cha
 /* 1-D dataset of `n` elements. */
 OCT_MUST_CHECK oct_status oct_container_write_1d(oct_container_writer *w, const char *path,
                                                  oct_dtype dt, size_t n, const void *data);
+/* The same in pieces, one after another, `n` elements in all; nothing else is written in between. */
+OCT_MUST_CHECK oct_status oct_container_begin_pieces(oct_container_writer *w, const char *path,
+                                                     oct_dtype dt, size_t n);
+OCT_MUST_CHECK oct_status oct_container_piece(oct_container_writer *w, size_t n, const void *data);
+OCT_MUST_CHECK oct_status oct_container_end_pieces(oct_container_writer *w);
 /* 1-D dataset of `n` fixed-length strings (padded with NUL to the longest). */
 OCT_MUST_CHECK oct_status oct_container_write_strings(oct_container_writer *w, const char *path,
                                                       size_t n, const char *const *text);
@@ -69,6 +79,9 @@ OCT_MUST_CHECK oct_status oct_container_image(oct_container_writer *w, uint8_t *
 /* Writes the file atomically. OCT_ERR_USAGE if it exists and !force. `w` stays. */
 OCT_MUST_CHECK oct_status oct_container_commit(oct_container_writer *w, const char *path,
                                                bool force);
+
+/* Ends what oct_container_create_at() began; frees `w` whatever the outcome. */
+OCT_MUST_CHECK oct_status oct_container_finish(oct_container_writer *w);
 
 /* ---- reading ---------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 #include <hdf5.h>
 
 #include "base/container.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 /* Header offsets (container.h draws them). */
@@ -37,6 +38,15 @@ hid_t oct_h5_memory_type(oct_dtype dt);
 
 /* XXH3-128 of a file image, as if its hash field were zero. `image` is restored. */
 oct_xxh128 oct_container_hash(uint8_t *image, size_t n);
+
+/* The header of a file of `n_bytes` in all, its hash still zero; and the hash. */
+void oct_container_fill_head(uint8_t *head, const char *kind, uint32_t version, uint64_t n_bytes);
+void oct_container_put_hash(uint8_t *head, oct_xxh128 hash);
+
+/* Puts the header in front of what HDF5 wrote behind a user block. `as_in_memory`: with the bytes
+ * of a file made in memory. False: the file cannot be read or written, or no memory. */
+bool oct_container_seal(oct_ctx *ctx, const oct_atomic_file *f, const char *kind, uint32_t version,
+                        bool as_in_memory);
 
 /* oct_container_probe() without the copy. */
 OCT_MUST_CHECK oct_status oct_container_verify(oct_ctx *ctx, uint8_t *image, size_t n,

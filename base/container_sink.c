@@ -4,18 +4,13 @@
  * 512 bytes in front; the header is put there at the end.
  */
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <xxhash.h>
 
 #include "base/container_internal.h"
 #include "base/container_stream.h"
 #include "base/file.h"
 
 #define CHUNK_TARGET_BYTES ((size_t)64 << 10) /* small rows share a chunk of about this size */
-#define COPY_BYTES ((size_t)1 << 20)
 
 typedef struct rowset {
     hid_t id;
@@ -192,66 +187,10 @@ oct_status oct_container_sink_text(oct_container_sink *s, const char *name, cons
     return ok ? OCT_OK : h5_fail(s, name);
 }
 
-static void put_le(uint8_t *p, uint64_t v, int n_bytes)
-{
-    for (int i = 0; i < n_bytes; i++)
-        p[i] = (uint8_t)(v >> 8 * i);
-}
-
-/* Hash of `head` and of what follows it in the file; its length in `*n_bytes`. */
-static bool hash_file(oct_ctx *ctx, int fd, const uint8_t *head, XXH128_hash_t *hash,
-                      uint64_t *n_bytes)
-{
-    uint8_t *buffer = oct_alloc(ctx, COPY_BYTES);
-    XXH3_state_t *state = buffer != NULL ? XXH3_createState() : NULL;
-    bool ok = state != NULL;
-    uint64_t at = OCT_CONTAINER_HEADER_BYTES;
-    if (ok) {
-        XXH3_128bits_reset(state);
-        XXH3_128bits_update(state, head, OCT_CONTAINER_HEADER_BYTES);
-    }
-    while (ok) {
-        const ssize_t got = pread(fd, buffer, COPY_BYTES, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        ok = got >= 0;
-        if (got <= 0)
-            break;
-        XXH3_128bits_update(state, buffer, (size_t)got);
-        at += (uint64_t)got;
-    }
-    if (ok)
-        *hash = XXH3_128bits_digest(state);
-    *n_bytes = at;
-    XXH3_freeState(state);
-    oct_free(ctx, buffer);
-    return ok;
-}
-
-static bool write_header(oct_container_sink *s)
-{
-    uint8_t head[OCT_CONTAINER_HEADER_BYTES] = {0};
-    XXH128_hash_t hash;
-    uint64_t n_bytes;
-    const int fd = oct_atomic_fd(s->out);
-    const off_t end = lseek(fd, 0, SEEK_END);
-    if (end < OCT_CONTAINER_HEADER_BYTES)
-        return false;
-    memcpy(head, oct_container_magic, sizeof oct_container_magic);
-    memcpy(head + HEAD_KIND, s->kind, OCT_CONTAINER_KIND_BYTES);
-    put_le(head + HEAD_VERSION, s->version, 4);
-    put_le(head + HEAD_LENGTH, (uint64_t)end - OCT_CONTAINER_HEADER_BYTES, 8);
-    if (!hash_file(s->ctx, fd, head, &hash, &n_bytes) || n_bytes != (uint64_t)end)
-        return false;
-    put_le(head + HEAD_HASH, hash.low64, 8);
-    put_le(head + HEAD_HASH + 8, hash.high64, 8);
-    return pwrite(fd, head, sizeof head, 0) == (ssize_t)sizeof head;
-}
-
 oct_status oct_container_sink_commit(oct_container_sink *s)
 {
     oct_ctx *ctx = s->ctx;
-    const bool ok = close_h5(s) && write_header(s);
+    const bool ok = close_h5(s) && oct_container_seal(ctx, s->out, s->kind, s->version, false);
     if (!ok) {
         oct_container_sink_abort(s);
         return oct_fail(ctx, OCT_ERR_IO, "HDF5 cannot finish the file (is the disk full?)");

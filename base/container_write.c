@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Writing half of the container: an HDF5 file in the core driver's memory, copied out behind
- * our header at the end.
+ * our header at the end; or in the temporary file of an atomic one, leaving 512 bytes in front.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -19,47 +19,58 @@ struct oct_container_writer {
     hid_t file;
     hid_t group_props; /* creation properties without times */
     hid_t dataset_props;
+    oct_atomic_file *out; /* NULL: in memory */
+    hid_t pieces;         /* dataset that is written in pieces; negative = none */
+    oct_dtype piece_type;
+    hsize_t n_pieces_done;
     char kind[OCT_CONTAINER_KIND_BYTES + 1];
     uint32_t version;
 };
 
 static oct_status h5_fail(oct_container_writer *w, const char *what, const char *path)
 {
-    return oct_fail(w->ctx, OCT_ERR_NOMEM, "HDF5 cannot write %s '%s'", what, path);
+    return w->out != NULL
+               ? oct_fail(w->ctx, OCT_ERR_IO, "HDF5 cannot write %s '%s' (is the disk full?)", what,
+                          path)
+               : oct_fail(w->ctx, OCT_ERR_NOMEM, "HDF5 cannot write %s '%s'", what, path);
 }
 
-/* A file in memory; the name only has to be unique among open ones. */
-static hid_t create_core_file(const void *unique)
+/* A file at `path`, or one in memory whose name only has to be unique among open ones. */
+static hid_t create_h5(const char *path, const void *unique)
 {
     char name[64];
     snprintf(name, sizeof name, "octet-writer-%p", unique);
     hid_t fcpl = H5Pcreate(H5P_FILE_CREATE);
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_obj_track_times(fcpl, false);
-    H5Pset_fapl_core(fapl, CORE_INCREMENT_BYTES, false);
+    if (path != NULL)
+        H5Pset_userblock(fcpl, OCT_CONTAINER_HEADER_BYTES);
+    else
+        H5Pset_fapl_core(fapl, CORE_INCREMENT_BYTES, false);
     /* The oldest superblock: H5Fget_file_image() clears a flag in the newer ones without
      * mending their checksum. */
     H5Pset_libver_bounds(fapl, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
-    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, fcpl, fapl);
+    hid_t file = H5Fcreate(path != NULL ? path : name, H5F_ACC_TRUNC, fcpl, fapl);
     H5Pclose(fcpl);
     H5Pclose(fapl);
     return file;
 }
 
-oct_status oct_container_create(oct_ctx *ctx, const char *kind, uint32_t version,
-                                oct_container_writer **out)
+static oct_status create(oct_ctx *ctx, const char *kind, uint32_t version, oct_atomic_file *out,
+                         oct_container_writer **made)
 {
     assert(strlen(kind) < OCT_CONTAINER_KIND_BYTES && version >= 1);
     oct_container_writer *w = oct_zalloc(ctx, sizeof *w);
-    if (w == NULL)
+    if (w == NULL) {
+        oct_atomic_abort(out);
         return OCT_ERR_NOMEM;
-    w->ctx = ctx;
-    w->version = version;
+    }
+    *w = (oct_container_writer){.ctx = ctx, .version = version, .out = out, .pieces = -1};
     memcpy(w->kind, kind, strlen(kind));
 
     oct_h5_guard g;
     oct_h5_enter(&g);
-    w->file = create_core_file(w);
+    w->file = create_h5(out != NULL ? oct_atomic_temp_path(out) : NULL, w);
     w->group_props = H5Pcreate(H5P_GROUP_CREATE);
     w->dataset_props = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(w->group_props, false);
@@ -68,25 +79,52 @@ oct_status oct_container_create(oct_ctx *ctx, const char *kind, uint32_t version
     oct_h5_leave(&g);
     if (!ok) {
         oct_container_discard(w);
-        return oct_fail(ctx, OCT_ERR_NOMEM, "HDF5 cannot create a file in memory");
+        return out != NULL ? oct_fail(ctx, OCT_ERR_IO, "HDF5 cannot create the file")
+                           : oct_fail(ctx, OCT_ERR_NOMEM, "HDF5 cannot create a file in memory");
     }
-    *out = w;
+    *made = w;
     return OCT_OK;
+}
+
+oct_status oct_container_create(oct_ctx *ctx, const char *kind, uint32_t version,
+                                oct_container_writer **out)
+{
+    return create(ctx, kind, version, NULL, out);
+}
+
+oct_status oct_container_create_at(oct_ctx *ctx, const char *path, bool force, const char *kind,
+                                   uint32_t version, oct_container_writer **out)
+{
+    oct_atomic_file *file;
+    OCT_TRY(oct_atomic_open(ctx, path, force, &file));
+    return create(ctx, kind, version, file, out);
+}
+
+/* Closes everything of HDF5; true if it could write all. */
+static bool close_h5(oct_container_writer *w)
+{
+    oct_h5_guard g;
+    bool ok = true;
+    oct_h5_enter(&g);
+    if (w->pieces >= 0)
+        ok = H5Dclose(w->pieces) >= 0;
+    if (w->group_props >= 0)
+        H5Pclose(w->group_props);
+    if (w->dataset_props >= 0)
+        H5Pclose(w->dataset_props);
+    if (w->file >= 0)
+        ok = H5Fclose(w->file) >= 0 && ok;
+    w->pieces = w->group_props = w->dataset_props = w->file = -1;
+    oct_h5_leave(&g);
+    return ok;
 }
 
 void oct_container_discard(oct_container_writer *w)
 {
     if (w == NULL)
         return;
-    oct_h5_guard g;
-    oct_h5_enter(&g);
-    if (w->group_props >= 0)
-        H5Pclose(w->group_props);
-    if (w->dataset_props >= 0)
-        H5Pclose(w->dataset_props);
-    if (w->file >= 0)
-        H5Fclose(w->file);
-    oct_h5_leave(&g);
+    close_h5(w);
+    oct_atomic_abort(w->out);
     oct_free(w->ctx, w);
 }
 
@@ -151,6 +189,58 @@ oct_status oct_container_write_1d(oct_container_writer *w, const char *path, oct
 {
     const int64_t dim = (int64_t)n;
     return oct_container_write(w, path, dt, 1, &dim, data);
+}
+
+oct_status oct_container_begin_pieces(oct_container_writer *w, const char *path, oct_dtype dt,
+                                      size_t n)
+{
+    assert(w->pieces < 0 && oct_h5_file_type(dt) >= 0);
+    const hsize_t dim = n;
+    oct_h5_guard g;
+    oct_h5_enter(&g);
+    const hid_t space = H5Screate_simple(1, &dim, NULL);
+    if (space >= 0 && make_parents(w, path))
+        w->pieces = H5Dcreate2(w->file, path, oct_h5_file_type(dt), space, H5P_DEFAULT,
+                               w->dataset_props, H5P_DEFAULT);
+    if (space >= 0)
+        H5Sclose(space);
+    oct_h5_leave(&g);
+    w->piece_type = dt;
+    w->n_pieces_done = 0;
+    return w->pieces >= 0 ? OCT_OK : h5_fail(w, "dataset", path);
+}
+
+oct_status oct_container_piece(oct_container_writer *w, size_t n, const void *data)
+{
+    assert(w->pieces >= 0);
+    if (n == 0)
+        return OCT_OK;
+    const hsize_t count = n;
+    oct_h5_guard g;
+    oct_h5_enter(&g);
+    const hid_t space = H5Dget_space(w->pieces), memory = H5Screate_simple(1, &count, NULL);
+    const bool ok =
+        space >= 0 && memory >= 0 &&
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, &w->n_pieces_done, NULL, &count, NULL) >= 0 &&
+        H5Dwrite(w->pieces, oct_h5_memory_type(w->piece_type), memory, space, H5P_DEFAULT, data) >=
+            0;
+    if (space >= 0)
+        H5Sclose(space);
+    if (memory >= 0)
+        H5Sclose(memory);
+    oct_h5_leave(&g);
+    w->n_pieces_done += count;
+    return ok ? OCT_OK : h5_fail(w, "a piece of", "a dataset");
+}
+
+oct_status oct_container_end_pieces(oct_container_writer *w)
+{
+    oct_h5_guard g;
+    oct_h5_enter(&g);
+    const bool ok = H5Dclose(w->pieces) >= 0;
+    oct_h5_leave(&g);
+    w->pieces = -1;
+    return ok ? OCT_OK : h5_fail(w, "the end of", "a dataset");
 }
 
 /* Fixed-length NUL-padded string type. Under the lock. */
@@ -234,26 +324,15 @@ oct_status oct_container_attr_u64(oct_container_writer *w, const char *name, uin
     return ok ? OCT_OK : h5_fail(w, "attribute", name);
 }
 
-static void put_le(uint8_t *p, uint64_t v, int n_bytes)
-{
-    for (int i = 0; i < n_bytes; i++, v >>= 8)
-        p[i] = (uint8_t)v;
-}
-
 static void fill_header(const oct_container_writer *w, uint8_t *image, size_t n)
 {
-    memset(image, 0, OCT_CONTAINER_HEADER_BYTES);
-    memcpy(image, oct_container_magic, sizeof oct_container_magic);
-    memcpy(image + HEAD_KIND, w->kind, OCT_CONTAINER_KIND_BYTES);
-    put_le(image + HEAD_VERSION, w->version, 4);
-    put_le(image + HEAD_LENGTH, n - OCT_CONTAINER_HEADER_BYTES, 8);
-    const oct_xxh128 h = oct_container_hash(image, n);
-    put_le(image + HEAD_HASH, h.lo, 8);
-    put_le(image + HEAD_HASH + 8, h.hi, 8);
+    oct_container_fill_head(image, w->kind, w->version, n);
+    oct_container_put_hash(image, oct_container_hash(image, n));
 }
 
 oct_status oct_container_image(oct_container_writer *w, uint8_t **image, size_t *n_bytes)
 {
+    assert(w->out == NULL);
     oct_h5_guard g;
     oct_h5_enter(&g);
     uint8_t *block = NULL;
@@ -286,5 +365,20 @@ oct_status oct_container_commit(oct_container_writer *w, const char *path, bool 
     OCT_TRY(oct_container_image(w, &image, &n));
     const oct_status st = oct_file_write(w->ctx, path, image, n, force);
     oct_free(w->ctx, image);
+    return st;
+}
+
+oct_status oct_container_finish(oct_container_writer *w)
+{
+    assert(w->out != NULL);
+    oct_ctx *ctx = w->ctx;
+    oct_status st = OCT_OK;
+    if (!close_h5(w) || !oct_container_seal(ctx, w->out, w->kind, w->version, true))
+        st = oct_fail(ctx, OCT_ERR_IO, "HDF5 cannot finish the file (is the disk full?)");
+    else {
+        st = oct_atomic_commit(w->out);
+        w->out = NULL;
+    }
+    oct_container_discard(w);
     return st;
 }

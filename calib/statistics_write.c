@@ -25,49 +25,71 @@ static slice slice_of(const uint64_t *bin, size_t n)
 }
 
 /* All slices of a dataset one after another, in 32 bits if every count fits. First measured,
- * then filled, with the same calls. */
+ * then written in pieces, with the same calls. */
 typedef struct bin_run {
+    oct_container_writer *w; /* NULL while measuring */
     size_t n;
     uint64_t largest;
-    uint32_t *u32; /* NULL while measuring, and if wide */
-    uint64_t *u64;
+    bool wide;
+    void *piece; /* PIECE_BINS counts */
+    size_t n_piece;
+    oct_status status; /* first failure */
 } bin_run;
+
+#define PIECE_BINS ((size_t)1 << 15)
+
+static void write_piece(bin_run *r)
+{
+    if (r->status == OCT_OK)
+        r->status = oct_container_piece(r->w, r->n_piece, r->piece);
+    r->n_piece = 0;
+}
+
+static void put_bin(bin_run *r, uint64_t count)
+{
+    if (r->wide)
+        ((uint64_t *)r->piece)[r->n_piece++] = count;
+    else
+        ((uint32_t *)r->piece)[r->n_piece++] = (uint32_t)count;
+    if (r->n_piece == PIECE_BINS)
+        write_piece(r);
+}
 
 static slice add_run(bin_run *r, const uint64_t *bin, size_t n)
 {
     const slice s = slice_of(bin, n);
     for (size_t i = 0; i < s.count; i++) {
         const uint64_t c = bin[s.first + i];
-        if (r->u32 != NULL)
-            r->u32[r->n + i] = (uint32_t)c;
-        else if (r->u64 != NULL)
-            r->u64[r->n + i] = c;
-        r->largest = c > r->largest ? c : r->largest;
+        if (r->w != NULL)
+            put_bin(r, c);
+        else if (c > r->largest)
+            r->largest = c;
     }
     r->n += s.count;
     return s;
 }
 
-static oct_status alloc_run(oct_ctx *ctx, bin_run *r)
-{
-    if (r->largest <= UINT32_MAX)
-        r->u32 = oct_alloc_array(ctx, r->n, sizeof *r->u32);
-    else
-        r->u64 = oct_alloc_array(ctx, r->n, sizeof *r->u64);
-    r->n = 0;
-    return r->u32 != NULL || r->u64 != NULL ? OCT_OK : OCT_ERR_NOMEM;
-}
+typedef void (*run_fn)(const oct_stats *s, bin_run *r, uint32_t *slices);
 
-static oct_status write_run(oct_container_writer *w, const char *path, const bin_run *r)
+static oct_status write_run(oct_ctx *ctx, const oct_stats *s, oct_container_writer *w,
+                            const char *path, run_fn run, uint32_t *slices)
 {
-    return r->u32 != NULL ? oct_container_write_1d(w, path, OCT_DT_U32, r->n, r->u32)
-                          : oct_container_write_1d(w, path, OCT_DT_U64, r->n, r->u64);
-}
-
-static void free_run(oct_ctx *ctx, bin_run *r)
-{
-    oct_free(ctx, r->u32);
-    oct_free(ctx, r->u64);
+    bin_run r = {0};
+    run(s, &r, slices);
+    r.wide = r.largest > UINT32_MAX;
+    r.piece = oct_alloc_array(ctx, PIECE_BINS, r.wide ? sizeof(uint64_t) : sizeof(uint32_t));
+    if (r.piece == NULL)
+        return OCT_ERR_NOMEM;
+    r.w = w;
+    r.status = oct_container_begin_pieces(w, path, r.wide ? OCT_DT_U64 : OCT_DT_U32, r.n);
+    if (r.status == OCT_OK) {
+        run(s, &r, NULL);
+        write_piece(&r);
+        const oct_status st = oct_container_end_pieces(w);
+        r.status = r.status == OCT_OK ? st : r.status;
+    }
+    oct_free(ctx, r.piece);
+    return r.status;
 }
 
 static void put_slices(uint32_t *at, slice pos, slice neg)
@@ -93,19 +115,14 @@ static void run_hists(const oct_stats *s, bin_run *r, uint32_t *slices)
 
 static oct_status write_bins(oct_ctx *ctx, const oct_stats *s, oct_container_writer *w)
 {
-    bin_run r = {0};
-    run_hists(s, &r, NULL);
     uint32_t *slices = oct_zalloc_array(ctx, 4 * s->n_tensors, sizeof *slices);
-    oct_status st = slices != NULL ? alloc_run(ctx, &r) : OCT_ERR_NOMEM;
-    if (st == OCT_OK) {
-        run_hists(s, &r, slices);
-        st = write_run(w, STATS_BINS, &r);
-    }
+    if (slices == NULL)
+        return OCT_ERR_NOMEM;
+    oct_status st = write_run(ctx, s, w, STATS_BINS, run_hists, slices);
     if (st == OCT_OK)
         st = oct_container_write(w, STATS_SLICE, OCT_DT_U32, 2,
                                  (const int64_t[]){(int64_t)s->n_tensors, 4}, slices);
     oct_free(ctx, slices);
-    free_run(ctx, &r);
     return st;
 }
 
@@ -164,20 +181,15 @@ static void run_folds(const oct_stats *s, bin_run *r, uint32_t *slices)
 
 static oct_status write_fold_bins(oct_ctx *ctx, const oct_stats *s, oct_container_writer *w)
 {
-    bin_run r = {0};
-    run_folds(s, &r, NULL);
     uint32_t *slices = oct_zalloc_array(ctx, 4 * OCT_HIST_FOLDS * s->n_tensors, sizeof *slices);
-    oct_status st = slices != NULL ? alloc_run(ctx, &r) : OCT_ERR_NOMEM;
-    if (st == OCT_OK) {
-        run_folds(s, &r, slices);
-        st = write_run(w, STATS_FOLD_BINS, &r);
-    }
+    if (slices == NULL)
+        return OCT_ERR_NOMEM;
+    oct_status st = write_run(ctx, s, w, STATS_FOLD_BINS, run_folds, slices);
     if (st == OCT_OK)
         st = oct_container_write(w, STATS_FOLD_SLICE, OCT_DT_U32, 3,
                                  (const int64_t[]){(int64_t)s->n_tensors, OCT_HIST_FOLDS, 4},
                                  slices);
     oct_free(ctx, slices);
-    free_run(ctx, &r);
     return st;
 }
 
@@ -347,33 +359,30 @@ static oct_status write_all(oct_ctx *ctx, oct_stats *s, oct_container_writer *w)
     return oct_stats_write_means(ctx, s, w);
 }
 
-static oct_status make_container(oct_ctx *ctx, oct_stats *s, oct_container_writer **out)
-{
-    oct_container_writer *w;
-    OCT_TRY(oct_container_create(ctx, OCT_STATS_KIND, OCT_STATS_VERSION, &w));
-    const oct_status st = write_all(ctx, s, w);
-    if (st != OCT_OK) {
-        oct_container_discard(w);
-        return st;
-    }
-    *out = w;
-    return OCT_OK;
-}
-
 oct_status oct_stats_image(oct_ctx *ctx, oct_stats *s, uint8_t **image, size_t *n_bytes)
 {
     oct_container_writer *w;
-    OCT_TRY(make_container(ctx, s, &w));
-    const oct_status st = oct_container_image(w, image, n_bytes);
+    OCT_TRY(oct_container_create(ctx, OCT_STATS_KIND, OCT_STATS_VERSION, &w));
+    oct_status st = write_all(ctx, s, w);
+    if (st == OCT_OK)
+        st = oct_container_image(w, image, n_bytes);
+    oct_container_discard(w);
+    return st;
+}
+
+static oct_status write_file(oct_ctx *ctx, oct_stats *s, const char *path, bool force)
+{
+    oct_container_writer *w;
+    OCT_TRY(oct_container_create_at(ctx, path, force, OCT_STATS_KIND, OCT_STATS_VERSION, &w));
+    const oct_status st = write_all(ctx, s, w);
+    if (st == OCT_OK)
+        return oct_container_finish(w);
     oct_container_discard(w);
     return st;
 }
 
 oct_status oct_stats_write(oct_ctx *ctx, oct_stats *s, const char *path, bool force)
 {
-    oct_container_writer *w;
-    OCT_TRY(make_container(ctx, s, &w));
-    const oct_status st = oct_container_commit(w, path, force);
-    oct_container_discard(w);
+    const oct_status st = write_file(ctx, s, path, force);
     return st == OCT_OK ? OCT_OK : oct_fail_in(ctx, st, "%s", path);
 }

@@ -133,6 +133,31 @@ static void a_file_reads_back_to_the_same_bytes(void **state)
     oct_stats_free(s);
 }
 
+/* A file is made on disk, an image in memory. */
+static void a_file_is_the_image(void **state)
+{
+    static const char path[] = "test_statistics_image.h5";
+    oct_stats *s = stats_of(0, 1), *one;
+    uint8_t *image, *file;
+    size_t n, m;
+    image_of(s, &image, &n);
+    assert_int_equal(oct_stats_write(ctx, s, path, true), OCT_OK);
+    assert_int_equal(oct_file_read(ctx, path, 0, &file, &m), OCT_OK);
+    assert_int_equal(n, m);
+    assert_memory_equal(image, file, n);
+    assert_int_equal(oct_stats_read(ctx, path, &one), OCT_OK);
+    assert_same_bytes(s, one);
+    assert_int_equal(oct_stats_write(ctx, s, path, false), OCT_ERR_USAGE);
+    oct_error_clear(ctx);
+    assert_int_equal(oct_stats_write(ctx, s, "no/such/folder/s.h5", true), OCT_ERR_IO);
+    oct_error_clear(ctx);
+    remove(path);
+    oct_free(ctx, image);
+    oct_free(ctx, file);
+    oct_stats_free(one);
+    oct_stats_free(s);
+}
+
 static void order_shards_and_merging_do_not_matter(void **state)
 {
     oct_stats *whole = stats_of(0, 1), *backwards = new_stats("{}");
@@ -361,6 +386,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_reads_back_to_the_same_bytes),
+        cmocka_unit_test(a_file_is_the_image),
         cmocka_unit_test(order_shards_and_merging_do_not_matter),
         cmocka_unit_test(merging_refuses_what_does_not_belong),
         cmocka_unit_test(derived_tensors_calibrate_from_their_source),
