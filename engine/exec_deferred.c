@@ -85,6 +85,12 @@ void oct_exec_deferred_free(oct_ctx *ctx, oct_deferred *d, const oct_plan_step *
         deferred_op_free(ctx, &d->entry[i]);
 }
 
+/* Scales are known when planning, whatever the shape. */
+static oct_quant quant_of(const oct_plan *p, uint32_t t)
+{
+    return t == OCT_NONE ? (oct_quant){.n = 0} : p->tensor[t].quant;
+}
+
 /* Operands and the bytes of their small integers in one block. */
 static oct_status copy_operands(oct_ctx *ctx, const oct_plan *p, const oct_plan_step *s,
                                 const oct_tensor *in, const oct_tensor_desc *out,
@@ -102,6 +108,7 @@ static oct_status copy_operands(oct_ctx *ctx, const oct_plan *p, const oct_plan_
     o->operand = (oct_operand *)(void *)block;
     for (uint32_t i = 0; i < s->n_in; i++) {
         o->operand[i].desc = in[i].desc;
+        o->operand[i].quant = quant_of(p, s->in[i]);
         const uint32_t root = s->in[i] == OCT_NONE ? OCT_NONE : oct_plan_root(p, s->in[i]);
         if (root != OCT_NONE && p->tensor[root].place == OCT_PLACE_CONST && root == s->in[i])
             o->operand[i].const_key = p->tensor[root].const_key;
@@ -113,8 +120,10 @@ static oct_status copy_operands(oct_ctx *ctx, const oct_plan *p, const oct_plan_
         o->operand[i].data = block + at;
         at += (bytes + ALIGN - 1) / ALIGN * ALIGN;
     }
-    for (uint32_t i = 0; i < s->n_out; i++)
+    for (uint32_t i = 0; i < s->n_out; i++) {
         o->operand[s->n_in + i].desc = out[i];
+        o->operand[s->n_in + i].quant = quant_of(p, s->out[i]);
+    }
     return OCT_OK;
 }
 

@@ -242,7 +242,8 @@ static oct_status run_engine(suite *s, oct_engine *e, const test_case *c)
 static oct_status run_model(suite *s, const oct_model *m, const test_case *c)
 {
     oct_engine *e = NULL;
-    const oct_engine_options opt = {.opened = s->be, .threads = 1};
+    const oct_engine_options opt = {
+        .opened = s->be, .threads = 1, .precision = OCT_PRECISION_F32 | OCT_PRECISION_S8};
     oct_status st = oct_engine_new(s->ctx, m, &opt, &e);
     if (st == OCT_OK)
         st = run_engine(s, e, c);

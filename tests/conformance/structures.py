@@ -129,6 +129,31 @@ def branches_of_different_shapes():
 
 
 @case
+def integers_of_a_shape_that_data_decides():
+    """As in the heads of detectors: rows picked at run time, then a quantized Conv and Gemm."""
+    weight = rng.randint(-9, 9, (4, 2, 3, 3)).astype(np.int8)
+    matrix = rng.randint(-9, 9, (36, 5)).astype(np.int8)
+    nodes = [h.make_node("NonZero", ["pick"], ["at"]),
+             h.make_node("Squeeze", ["at", "zero"], ["rows"]),
+             h.make_node("Gather", ["x", "rows"], ["some"], axis=0),
+             h.make_node("QuantizeLinear", ["some", "one", "z"], ["q"]),
+             h.make_node("DequantizeLinear", ["q", "one", "z"], ["d"]),
+             h.make_node("DequantizeLinear", ["w", "one", "z"], ["dw"]),
+             h.make_node("Conv", ["d", "dw"], ["c"]),
+             h.make_node("Flatten", ["c"], ["f"]),
+             h.make_node("QuantizeLinear", ["f", "four", "z"], ["fq"]),
+             h.make_node("DequantizeLinear", ["fq", "four", "z"], ["fd"]),
+             h.make_node("DequantizeLinear", ["m", "one", "z"], ["dm"]),
+             h.make_node("Gemm", ["fd", "dm"], ["y"])]
+    inits = [tensor("zero", [0], np.int64), tensor("one", 1, np.float32),
+             tensor("four", 4, np.float32), tensor("z", 0, np.int8), nh.from_array(weight, "w"),
+             nh.from_array(matrix, "m")]
+    x = rng.randint(-20, 20, (6, 2, 5, 5)).astype(np.float32)
+    return model(nodes, [info("pick", F, [6]), info("x", F, [6, 2, 5, 5])], [("y", F)], inits), \
+        [np.float32([0, 1, 1, 0, 1, 0]), x]
+
+
+@case
 def constants_in_every_form():
     nodes = [h.make_node("Constant", [], ["a"], value=tensor("", [1, 2], np.float32)),
              h.make_node("Constant", [], ["b"], value_float=0.5),
