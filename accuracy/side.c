@@ -23,14 +23,15 @@ struct oct_side_worker {
     size_t *cap;           /* elements in buf */
 };
 
-oct_status oct_side_open_model(oct_ctx *ctx, const oct_model *model, const char *backend,
-                               uint32_t precision, oct_side **out)
+oct_status oct_side_open_model(oct_ctx *ctx, const oct_model *model, const oct_engine_options *opt,
+                               oct_side **out)
 {
     oct_side *s = oct_zalloc(ctx, sizeof *s);
     if (s == NULL)
         return OCT_ERR_NOMEM;
-    const oct_engine_options opt = {.backend = backend, .threads = 1, .precision = precision};
-    const oct_status st = oct_engine_new(ctx, model, &opt, &s->engine);
+    oct_engine_options one = *opt;
+    one.threads = 1;
+    const oct_status st = oct_engine_new(ctx, model, &one, &s->engine);
     if (st == OCT_OK)
         *out = s;
     else

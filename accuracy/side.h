@@ -20,10 +20,9 @@ extern "C" {
 typedef struct oct_side oct_side;
 typedef struct oct_side_worker oct_side_worker;
 
-/* Runs `model` (borrowed) on `backend` with OCT_PRECISION_* bits, one thread a worker. */
+/* Runs `model` (borrowed) as `opt` says, but on one thread a worker. */
 OCT_MUST_CHECK oct_status oct_side_open_model(oct_ctx *ctx, const oct_model *model,
-                                              const char *backend, uint32_t precision,
-                                              oct_side **out);
+                                              const oct_engine_options *opt, oct_side **out);
 /* Rows of a .npy file of any numeric type, or of a .json file (recorded.h). OCT_ERR_SHAPE: a scalar or no
  * rows. */
 OCT_MUST_CHECK oct_status oct_side_open_outputs(oct_ctx *ctx, const char *path, oct_side **out);

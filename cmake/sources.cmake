@@ -41,6 +41,18 @@ if(protos)
     endforeach()
 endif()
 
+# gen/kernels/kernel_digest.h: which kernels these are, CPU and GPU, whatever is built of them.
+file(GLOB_RECURSE OCT_KERNEL_FILES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.c
+     ${PROJECT_SOURCE_DIR}/kernels/*.h ${PROJECT_SOURCE_DIR}/kernels/*.cu
+     ${PROJECT_SOURCE_DIR}/kernels/*.cuh)
+list(SORT OCT_KERNEL_FILES)
+set(OCT_KERNEL_DIGEST ${PROJECT_BINARY_DIR}/gen/kernels/kernel_digest.h)
+add_custom_command(OUTPUT ${OCT_KERNEL_DIGEST}
+    COMMAND ${CMAKE_COMMAND} "-DFILES=${OCT_KERNEL_FILES}" -DOUT=${OCT_KERNEL_DIGEST}
+            -P ${PROJECT_SOURCE_DIR}/cmake/kernel_digest.cmake
+    DEPENDS ${OCT_KERNEL_FILES} ${PROJECT_SOURCE_DIR}/cmake/kernel_digest.cmake
+    COMMENT "digest of the kernels" VERBATIM)
+
 # tools/cmd_<name>.c exports `const oct_cmd oct_cmd_<name>`; the table of them is generated.
 file(GLOB cmds CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/cmd_*.c)
 set(externs "")

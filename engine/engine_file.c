@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine_file.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +26,7 @@ struct oct_engine_file {
 static void render_info(const oct_engine_info *info, oct_strbuf *b)
 {
     oct_json j;
-    char hex[OCT_SHA256_HEX_BYTES];
+    char hex[OCT_SHA256_HEX_BYTES], key[17];
     oct_json_init(&j, b, false);
     oct_json_begin_object(&j);
     oct_json_kv_string(&j, "schema", "octet.engine/1");
@@ -36,6 +37,8 @@ static void render_info(const oct_engine_info *info, oct_strbuf *b)
     oct_json_kv_string(&j, "quantization",
                        info->quantization_json ? info->quantization_json : "{}");
     oct_json_kv_string(&j, "preprocess", info->preprocess_json ? info->preprocess_json : "");
+    if (info->tuned_on && *info->tuned_on)
+        oct_json_kv_string(&j, "tuned_on", info->tuned_on);
     oct_json_key(&j, "tactics");
     oct_json_begin_array(&j);
     for (size_t i = 0; i < info->n_tactics; i++) {
@@ -43,6 +46,10 @@ static void render_info(const oct_engine_info *info, oct_strbuf *b)
         oct_json_kv_string(&j, "node", info->tactic[i].node);
         oct_json_kv_string(&j, "tactic", info->tactic[i].tactic);
         oct_json_kv_f64(&j, "us", info->tactic[i].us);
+        if (info->tactic[i].key) {
+            snprintf(key, sizeof key, "%016" PRIx64, info->tactic[i].key);
+            oct_json_kv_string(&j, "key", key);
+        }
         oct_json_end_object(&j);
     }
     oct_json_end_array(&j);
@@ -108,6 +115,18 @@ static bool hash_of(const json_t *o, oct_sha256 *h)
     return hex && oct_sha256_parse(hex, h);
 }
 
+/* 16 hex digits; 0 for anything else, which takes the tactic for any shape. */
+static uint64_t key_of(const json_t *o)
+{
+    const char *hex = json_string_value(json_object_get(o, "key"));
+    uint64_t key = 0;
+    if (!hex || strlen(hex) != 16 || strspn(hex, "0123456789abcdef") != 16)
+        return 0;
+    for (; *hex; hex++)
+        key = key << 4 | (uint64_t)(*hex <= '9' ? *hex - '0' : *hex - 'a' + 10);
+    return key;
+}
+
 static oct_status read_tactics(oct_engine_file *f, const json_t *list)
 {
     const size_t n = json_array_size(list);
@@ -117,7 +136,7 @@ static oct_status read_tactics(oct_engine_file *f, const json_t *list)
     for (size_t i = 0; i < n; i++) {
         const json_t *o = json_array_get(list, i);
         t[i] = (oct_tactic){text_of(f, o, "node"), text_of(f, o, "tactic"),
-                            json_number_value(json_object_get(o, "us"))};
+                            json_number_value(json_object_get(o, "us")), key_of(o)};
         if (!t[i].node || !t[i].tactic)
             return OCT_ERR_NOMEM;
     }
@@ -160,12 +179,13 @@ static oct_status read_info(oct_engine_file *f, oct_container *c)
         f->info.quantization_json = text_of(f, o, "quantization");
         f->info.preprocess_json = text_of(f, o, "preprocess");
         f->info.built_with = text_of(f, o, "built_with");
+        f->info.tuned_on = text_of(f, o, "tuned_on");
         st = read_tactics(f, json_object_get(o, "tactics"));
     }
     if (st == OCT_OK)
         st = read_keep(f, json_object_get(o, "keep_f32"));
     if (st == OCT_OK && !(f->info.model_name && f->info.quantization_json &&
-                          f->info.preprocess_json && f->info.built_with))
+                          f->info.preprocess_json && f->info.built_with && f->info.tuned_on))
         st = OCT_ERR_NOMEM;
     json_decref(o);
     return st;

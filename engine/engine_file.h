@@ -33,6 +33,7 @@ typedef struct oct_engine_info {
     const char *built_with;      /* "octet 0.1.0" */
     const oct_tactic *tactic;
     size_t n_tactics;
+    const char *tuned_on;        /* what the tactics were timed on; NULL or "" without */
     const char *const *keep_f32; /* values that f16 cannot hold */
     size_t n_keep_f32;
 } oct_engine_info;

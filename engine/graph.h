@@ -139,6 +139,9 @@ OCT_MUST_CHECK oct_status oct_graph_check(oct_ctx *ctx, const oct_graph *g);
 
 /* Stable text form, one line a node: `%name:f32[1x3x224x224] = Conv(%x, %w) {strides=[2,2]}`. */
 void oct_graph_dump(const oct_graph *g, oct_strbuf *out);
+/* Its pieces: " {name=value, ...}" of what is not default (`attr` may be NULL); an activation's name. */
+void oct_graph_dump_attrs(oct_strbuf *out, oct_op op, const void *attr);
+const char *oct_graph_dump_act(oct_act act);
 
 #ifdef __cplusplus
 }

@@ -202,19 +202,19 @@ static bool is_default(const oct_attr_field *f, const void *attr, const void *de
                   field_bytes(f)) == 0;
 }
 
-static void add_attrs(oct_strbuf *b, const oct_node *n)
+void oct_graph_dump_attrs(oct_strbuf *b, oct_op op, const void *attr)
 {
     _Alignas(16) char defaults[1024];
-    const oct_op_schema *s = oct_op_schema_get(n->op);
+    const oct_op_schema *s = oct_op_schema_get(op);
     const char *sep = " {";
-    if (!n->attr || s->attr_bytes > sizeof defaults)
+    if (!attr || s->attr_bytes > sizeof defaults)
         return;
-    oct_op_attr_defaults(n->op, defaults);
+    oct_op_attr_defaults(op, defaults);
     for (int i = 0; i < s->n_fields; i++) {
-        if (is_default(&s->field[i], n->attr, defaults))
+        if (is_default(&s->field[i], attr, defaults))
             continue;
         oct_strbuf_addf(b, "%s%s=", sep, s->field[i].name);
-        add_field_value(b, &s->field[i], n->attr);
+        add_field_value(b, &s->field[i], attr);
         sep = ", ";
     }
     if (*sep == ',')
@@ -237,6 +237,11 @@ static const char *const ACT_NAME[OCT_ACT_COUNT] = {
     [OCT_ACT_MISH] = "mish",
     [OCT_ACT_SOFTPLUS] = "softplus",
 };
+
+const char *oct_graph_dump_act(oct_act act)
+{
+    return ACT_NAME[act];
+}
 
 static void add_epilogue(oct_strbuf *b, const oct_node *n)
 {
@@ -273,7 +278,7 @@ static void add_node(oct_strbuf *b, const oct_graph *g, const oct_node *n)
         add_value(b, g, n->in[i], false);
     }
     oct_strbuf_add(b, ")");
-    add_attrs(b, n);
+    oct_graph_dump_attrs(b, n->op, n->attr);
     add_epilogue(b, n);
     oct_strbuf_add(b, "\n");
 }

@@ -13,8 +13,10 @@
  *
  *     plan_infer   concrete shapes, integer arithmetic folded to host constants
  *     plan_adapt   brings a tensor into the layout and memory that an operator wants
- *     plan_tactic  picks and prepares a backend's candidate for one operator
+ *     plan_tactic  prepares a backend's candidate for one operator
+ *     plan_choose  which one: stored, fastest by the timing cache, or the first
  *     plan_tune    times candidates on random data
+ *     plan_key     the names under which times are kept
  *     plan_view    operators that need no work because their result already lies there
  *     plan_build   walks the graph and makes the steps
  *     plan_phase   devices: what is copied first and last, what can be captured

@@ -366,6 +366,10 @@ oct_status oct_plan_build(oct_engine *e, const oct_graph *g, const oct_tensor_de
     oct_status st = plan_start(&b, n_in);
     if (st == OCT_OK)
         st = plan_all(&b);
+    if (e->timings) { /* what was timed is kept whatever happened later */
+        const oct_status kept = oct_timing_cache_end(e->timings, e->ctx);
+        st = st != OCT_OK ? st : kept;
+    }
     oct_free(e->ctx, b.v);
     if (st != OCT_OK) {
         oct_plan_free(e, b.p);

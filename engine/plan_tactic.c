@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tactics: which of a backend's candidates runs an operator. The first one, or with
- * `tune` the fastest (plan_tune.c).
+ * Tactics: the step that runs an operator by one of a backend's candidates. Which one:
+ * plan_choose.c.
  */
 #include <string.h>
 
 #include "engine/planner.h"
 #include "kernels/op_schema.h"
-
-#define MAX_CANDIDATES 16
 
 /* A constant per-channel operand reads the same in both layouts; it is called what the
  * result is, so that backends see operands of one kind. */
@@ -73,58 +71,23 @@ double oct_plan_macs(const oct_node *n, const oct_operand *in, const oct_operand
     }
 }
 
-/* The candidate that an earlier timing chose for this node; false where it says nothing or the
- * backend no longer offers it. */
-static bool tactic_stored(const oct_engine *e, const oct_op_desc *d, const oct_candidate *list,
-                          int n, int *choice)
-{
-    for (size_t k = 0; k < e->n_tactics; k++) {
-        if (strcmp(e->tactic[k].node, d->name) != 0)
-            continue;
-        for (int i = 0; i < n; i++)
-            if (strcmp(e->tactic[k].tactic, list[i].name) == 0) {
-                *choice = i;
-                return true;
-            }
-    }
-    return false;
-}
-
-/* *us: time of the choice where it was made by timing, else 0. */
-static oct_status tactic_choose(oct_planner *b, oct_backend *be, const oct_op_desc *d,
-                                const oct_candidate *list, int n, int *choice, double *us)
-{
-    *choice = 0;
-    *us = 0;
-    if (tactic_stored(b->engine, d, list, n, choice))
-        return OCT_OK;
-    const bool can_time = d->n_in <= OCT_MAX_ALIAS && d->n_out <= 2;
-    if (!b->engine->tune || n < 2 || !can_time)
-        return OCT_OK;
-    uint64_t best = UINT64_MAX;
-    for (int i = 0; i < n; i++) {
-        uint64_t ns;
-        OCT_TRY(oct_plan_tune(b, be, d, &list[i], &ns));
-        if (ns < best) {
-            best = ns;
-            *choice = i;
-        }
-    }
-    *us = best == UINT64_MAX ? 0 : (double)best / 1000.0;
-    return OCT_OK;
-}
-
 /* ---- the step ---- */
 
+typedef struct chosen { /* by timing: see oct_plan_choose() */
+    double us;
+    uint64_t key;
+} chosen;
+
 static oct_status tactic_info(oct_planner *b, const oct_tactic_request *r, const oct_op_desc *d,
-                              const oct_candidate *c, double us, oct_op_info *info)
+                              const oct_candidate *c, const chosen *how, oct_op_info *info)
 {
     info->node = r->node->name;
     info->fused = r->node->name;
     info->op = oct_op_name(r->node->op);
     info->tactic = oct_arena_strdup(b->p->arena, c->name);
     info->reason = r->node->note ? r->node->note : "";
-    info->tuned_us = us;
+    info->tuned_us = how->us;
+    info->tuned_key = how->key;
     for (int i = 0; i < d->n_in && info->in_dtype == OCT_DT_NONE; i++)
         info->in_dtype = d->in[i].desc.dtype;
     info->out_dtype = d->out[0].desc.dtype;
@@ -139,7 +102,7 @@ static oct_status tactic_info(oct_planner *b, const oct_tactic_request *r, const
 
 static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
                               const oct_tactic_request *r, const oct_op_desc *d,
-                              const oct_candidate *c, double us)
+                              const oct_candidate *c, const chosen *how)
 {
     uint32_t workspace = OCT_NONE;
     if (c->workspace_bytes > 0) {
@@ -155,7 +118,7 @@ static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
     s->alias_in = c->alias_in;
     for (uint32_t i = 0; i < r->n_in && i < OCT_MAX_ALIAS; i++)
         s->may_alias |= (uint32_t)c->may_alias[i] << i;
-    OCT_TRY(tactic_info(b, r, d, c, us, &s->info));
+    OCT_TRY(tactic_info(b, r, d, c, how, &s->info));
     s->info.on_device = !be->vt->host_memory;
     return be->vt->prepare(be, b->ctx, d, c, &s->op);
 }
@@ -195,8 +158,8 @@ oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
         .tf32 = b->engine->tf32,
         .name = r->node->name,
     };
-    oct_candidate list[MAX_CANDIDATES];
-    const int cap = b->engine->tune || b->engine->n_tactics ? MAX_CANDIDATES : 1;
+    oct_candidate list[OCT_PLAN_CANDIDATES];
+    const int cap = b->engine->tune || b->engine->n_tactics ? OCT_PLAN_CANDIDATES : 1;
     memset(list, 0, sizeof list);
     int n = be->vt->enumerate(be, b->ctx, &d, list, cap, reason);
     if (n > 0 && id != OCT_NONE && r->n_out == 1 &&
@@ -205,11 +168,11 @@ oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
         n = 0;
     oct_status st = OCT_OK;
     int choice = 0;
-    double us = 0;
+    chosen how = {0};
     if (n > 0)
-        st = tactic_choose(b, be, &d, list, n < cap ? n : cap, &choice, &us);
+        st = oct_plan_choose(b, be, &d, list, n < cap ? n : cap, &choice, &how.us, &how.key);
     if (n > 0 && st == OCT_OK)
-        st = tactic_step(b, be, id, r, &d, &list[choice], us);
+        st = tactic_step(b, be, id, r, &d, &list[choice], &how);
     *taken = n > 0;
     oct_free(b->ctx, operand);
     return st;

@@ -67,6 +67,8 @@ typedef struct oct_tactic_request {
     uint32_t n_in, n_out;
 } oct_tactic_request;
 
+#define OCT_PLAN_CANDIDATES 48 /* looked at when there is a choice to make */
+
 /* Picks a candidate of `be` for these tensors as they are and appends a step that runs it.
  * *taken = false with `reason` when the backend declines. */
 OCT_MUST_CHECK oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_node_id id,
@@ -74,6 +76,13 @@ OCT_MUST_CHECK oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_n
 /* Fills operands from plan tensors; `op` has n_in + n_out entries. */
 void oct_plan_operands(const oct_plan *p, const oct_tactic_request *r, oct_operand *op);
 double oct_plan_macs(const oct_node *n, const oct_operand *in, const oct_operand *out);
+
+/* ---- plan_choose.c ---- */
+/* The candidate that was stored, or is fastest by the engine's times, or the first. *us: its
+ * time, 0 where it is not known; *key: oct_tactic.key of this operator. */
+OCT_MUST_CHECK oct_status oct_plan_choose(oct_planner *b, oct_backend *be, const oct_op_desc *d,
+                                          const oct_candidate *list, int n, int *choice, double *us,
+                                          uint64_t *key);
 
 /* ---- plan_view.c ---- */
 /* *done when node `id` needs no step: its outputs are views of its inputs. */
@@ -88,9 +97,10 @@ OCT_MUST_CHECK oct_status oct_plan_slice(oct_planner *b, oct_value_id v, uint32_
 OCT_MUST_CHECK oct_status oct_plan_concat(oct_planner *b, oct_node_id id, bool *done);
 
 /* ---- plan_tune.c ---- */
-/* Best time in ns of candidate `c` on random operands; UINT64_MAX when it failed. */
+/* Fills the zeros of ns[n] with the times of those candidates on random operands;
+ * OCT_TIMING_FAILED for one that does not work. */
 OCT_MUST_CHECK oct_status oct_plan_tune(oct_planner *b, oct_backend *be, const oct_op_desc *d,
-                                        const oct_candidate *c, uint64_t *best);
+                                        const oct_candidate *list, int n, uint64_t *ns);
 
 /* ---- plan_phase.c ---- */
 /* Once steps are final, before lifetimes: phases; nothing on host backends. */

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "engine/executor.h"
 #include "engine/passes.h"
+#include "engine/plan_key.h"
 #include "engine/session_internal.h"
 
 #define DEFAULT_PLANS 8
@@ -179,6 +180,26 @@ static oct_status engine_backends(oct_engine *e, const oct_engine_options *opt)
     return OCT_OK;
 }
 
+static oct_status device_text(oct_engine *e, const oct_backend *be, const char **out)
+{
+    oct_strbuf b;
+    oct_strbuf_init(&b, e->ctx);
+    const oct_status st = oct_plan_key_device(be, e->threads, &b);
+    *out = st == OCT_OK ? oct_arena_strdup(e->arena, b.text) : NULL;
+    oct_strbuf_deinit(&b);
+    return st == OCT_OK && !*out ? OCT_ERR_NOMEM : st;
+}
+
+static oct_status engine_timings(oct_engine *e, const oct_engine_options *opt)
+{
+    if (!e->tune)
+        return OCT_OK;
+    OCT_TRY(device_text(e, e->be, &e->timed_device));
+    OCT_TRY(device_text(e, e->host, &e->timed_host));
+    OCT_TRY(oct_timing_cache_open(e->ctx, opt->timing_cache, &e->timings));
+    return oct_timing_cache_use(e->timings, e->ctx, e->timed_device);
+}
+
 static oct_status engine_graph(oct_engine *e, const oct_engine_options *opt)
 {
     OCT_TRY(oct_graph_clone(e->ctx, oct_model_graph(e->model), &e->graph));
@@ -209,6 +230,7 @@ static oct_status engine_init(oct_engine *e, const oct_engine_options *opt)
     OCT_TRY(oct_arena_new(e->ctx, &e->arena));
     OCT_TRY(engine_ios(e, oct_model_graph(e->model)));
     OCT_TRY(engine_backends(e, opt));
+    OCT_TRY(engine_timings(e, opt));
     return engine_graph(e, opt);
 }
 
@@ -252,6 +274,7 @@ void oct_engine_free(oct_engine *e, oct_ctx *ctx)
             oct_backend_close(e->host, e->ctx);
         if (!e->borrowed)
             oct_backend_close(e->be, e->ctx);
+        oct_timing_cache_close(e->timings);
         oct_graph_free(e->graph);
         oct_arena_free(e->arena);
         oct_ctx_join(ctx, e->ctx);
@@ -263,6 +286,12 @@ void oct_engine_free(oct_engine *e, oct_ctx *ctx)
 struct oct_backend *oct_engine_backend(const oct_engine *e)
 {
     return e->be;
+}
+
+size_t oct_engine_timed(const oct_engine *e, const char **device)
+{
+    *device = e->timed_device ? e->timed_device : "";
+    return e->n_timed;
 }
 
 bool oct_engine_uses_tf32(const oct_engine *e)

@@ -35,6 +35,9 @@ typedef enum oct_precision {
 typedef struct oct_tactic {
     const char *node, *tactic;
     double us; /* one run when it was chosen; 0 = not timed */
+    uint64_t
+        key; /* shapes and types that it was timed with (engine/plan_key.h), the only ones that it is
+                     taken for; 0 = any */
 } oct_tactic;
 
 typedef struct oct_engine_options {
@@ -54,6 +57,8 @@ typedef struct oct_engine_options {
                         * stand for the float value that they quantize. Found after the passes, so that
                         * nothing is kept from being fused */
     bool tune;                /* time candidates instead of taking the first */
+    const char *timing_cache; /* with `tune`: file that times are taken from and added to
+                                 (engine/timing_cache.h); NULL = none. Copied */
     const oct_tactic *tactic; /* takes these where a backend still offers them, without timing; */
     size_t n_tactics;         /* ... borrowed, must outlive the engine */
     int max_plans;            /* plans kept; 0 = 8 */
@@ -69,6 +74,10 @@ void oct_engine_free(oct_engine *e, oct_ctx *ctx); /* NULL is allowed; after its
 /* The backend it runs on; lives as long as the engine. */
 struct oct_backend *oct_engine_backend(const oct_engine *e);
 bool oct_engine_uses_tf32(const oct_engine *e);
+
+/* With `tune`: how many candidates this engine timed itself, and what it timed them on (device, threads,
+ * libraries, kernels); "" without. */
+size_t oct_engine_timed(const oct_engine *e, const char **device);
 
 typedef struct oct_io {
     const char *name;
@@ -146,11 +155,13 @@ typedef struct oct_op_info {
     const char *tactic; /* candidate name */
     oct_dtype in_dtype, out_dtype;
     oct_shape out_shape;
-    const char *reason;        /* why not INT8 / fallback, or "" */
-    double tuned_us;           /* time of the tactic when it was chosen by timing here, else 0 */
-    double macs;               /* multiply-accumulates of one run */
-    double bytes;              /* operand bytes touched once */
-    bool on_device;            /* ran in device memory */
+    const char *reason; /* why not INT8 / fallback, or "" */
+    double tuned_us;    /* time of the tactic when it was chosen by timing, here or for the engine
+                      * file; else 0 */
+    uint64_t tuned_key; /* oct_tactic.key */
+    double macs;        /* multiply-accumulates of one run */
+    double bytes;       /* operand bytes touched once */
+    bool on_device;     /* ran in device memory */
     uint64_t n_runs, total_ns; /* measured when profiling is on */
 } oct_op_info;
 

@@ -9,6 +9,7 @@
 
 #include "engine/plan.h"
 #include "engine/session.h"
+#include "engine/timing_cache.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,7 +33,11 @@ struct oct_engine {
     bool tune, tf32;
     const oct_tactic *tactic; /* chosen earlier */
     size_t n_tactics;
-    bool row_only; /* no layout pass ran */
+    oct_timing_cache *timings; /* with `tune`, under `lock` */
+    const char *timed_device,
+        *timed_host; /* names of `be` and of `host` and `ref` in it; in the arena */
+    size_t n_timed;  /* candidates */
+    bool row_only;   /* no layout pass ran */
     bool observe_made;
     uint32_t max_plans;
     size_t arena_limit_bytes;

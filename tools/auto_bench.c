@@ -37,9 +37,10 @@ static oct_status open_timed(oct_auto *a, const char *file, timed *t)
     if (st == OCT_OK)
         st = oct_any_model_open(a->ctx, path, &t->model);
     if (st == OCT_OK) {
-        const oct_engine_options opt = {.backend = a->backend,
-                                        .threads = a->cli->n_threads,
-                                        .precision = oct_any_model_precision(&t->model, "auto")};
+        oct_engine_options opt = {.backend = a->backend,
+                                  .threads = a->cli->n_threads,
+                                  .precision = oct_any_model_precision(&t->model, "auto")};
+        oct_any_model_tactics(&t->model, &opt);
         st = oct_engine_new(a->ctx, t->model.model, &opt, &t->engine);
     }
     if (st == OCT_OK)

@@ -50,9 +50,12 @@ static oct_status open_side(judging *j, size_t k)
     if (path == NULL)
         return OCT_ERR_NOMEM;
     oct_status st = oct_any_model_open(a->ctx, path, &j->model[k]);
-    if (st == OCT_OK)
-        st = oct_side_open_model(a->ctx, j->model[k].model, a->backend,
-                                 oct_any_model_precision(&j->model[k], "auto"), &j->side[k]);
+    if (st == OCT_OK) {
+        oct_engine_options opt = {.backend = a->backend,
+                                  .precision = oct_any_model_precision(&j->model[k], "auto")};
+        oct_any_model_tactics(&j->model[k], &opt);
+        st = oct_side_open_model(a->ctx, j->model[k].model, &opt, &j->side[k]);
+    }
     oct_free(a->ctx, path);
     return st;
 }

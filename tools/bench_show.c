@@ -50,11 +50,16 @@ static oct_status profile_table(oct_bench *b, const oct_op_info *const *op, size
     char shape[OCT_SHAPE_STR_BYTES];
     OCT_TRY(oct_table_new(
         b->cli->ctx,
-        "node|op|tactic|output|>ms|>share %|>GFLOP/s|>GB/s|>of top %|>MMAC|why not here", &t));
+        "node|op|tactic|>tuned us|output|>ms|>share %|>GFLOP/s|>GB/s|>of top %|>MMAC|why not here",
+        &t));
     for (size_t i = 0; i < n; i++) {
         oct_table_str(t, op[i]->node);
         oct_table_str(t, op[i]->op);
         oct_table_str(t, op[i]->tactic);
+        if (op[i]->tuned_us > 0)
+            oct_table_fixed(t, op[i]->tuned_us, 2);
+        else
+            oct_table_str(t, "");
         oct_table_str(t, oct_shape_str(&op[i]->out_shape, shape, sizeof shape));
         oct_table_fixed(t, op_ms(op[i]), 4);
         oct_table_fixed(t, total > 0 ? 100.0 * op_ms(op[i]) / total : 0.0, 1);
@@ -203,6 +208,8 @@ static void json_ops(const oct_bench *b, oct_json *j)
         oct_json_kv_string(j, "node", o->node);
         oct_json_kv_string(j, "op", o->op);
         oct_json_kv_string(j, "tactic", o->tactic);
+        if (o->tuned_us > 0)
+            oct_json_kv_f64(j, "tuned_us", o->tuned_us);
         oct_json_kv_string(j, "dtype", oct_dtype_str(o->out_dtype));
         oct_json_kv_shape(j, "shape", o->out_shape.dim, o->out_shape.n_dims);
         oct_json_kv_f64(j, "ms", op_ms(o));

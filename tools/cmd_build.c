@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "tools/engine_io.h"
 #include "tools/scale_source.h"
+#include "tools/tuning.h"
 
 static const oct_pos positions[] = {
     {.name = "MODEL", .help = "an ONNX model, float or with Q/DQ pairs"}, {0}};
@@ -29,6 +29,13 @@ static const oct_opt options[] = {
     {.name = "tune",
      .type = OCT_OPT_FLAG,
      .help = "time the kernels that this machine offers for each operator and store the fastest"},
+    {.name = "timing-cache",
+     .arg = "FILE",
+     .type = OCT_OPT_FILE,
+     .help =
+         "with --tune: take times from FILE, time only what it does not have, and add that; the "
+         "same cache gives the same engine, byte for byte. It is valid for the device, the "
+         "threads and the octet that it was made with, and may hold several"},
     {.name = "shape",
      .arg = "NAME=DIMS",
      .type = OCT_OPT_TEXT,
@@ -67,8 +74,7 @@ static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
         return oct_cli_usage(cli, "--precision fp32 takes a float model and no scales");
     if (strcmp(p, "fp16") == 0 && m->quantized)
         return oct_cli_usage(cli, "%s is quantized: --precision int8,fp16", cli->pos[0]);
-    if (oct_cli_given(cli, "shape") && !oct_cli_flag(cli, "tune"))
-        return oct_cli_usage(cli, "--shape is for --tune");
+    OCT_TRY(oct_tuning_check(cli));
     *int8 = (scales || m->quantized) && strcmp(p, "fp16") != 0;
     if (strncmp(p, "int8", 4) == 0 && !*int8)
         return oct_cli_usage(cli,
@@ -76,78 +82,13 @@ static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
     return OCT_OK;
 }
 
-/* ---- tuning ---- */
-
-typedef struct tuning {
-    oct_engine_io io; /* engine and its inputs only */
-    oct_worker *worker;
-    oct_tactic *list; /* names belong to the engine */
-    size_t n;
-} tuning;
-
-static void tuning_deinit(oct_cli *cli, tuning *t)
-{
-    oct_free(cli->ctx, t->list);
-    oct_worker_free(t->worker, cli->ctx);
-    oct_engine_free(t->io.engine, cli->ctx);
-}
-
-static oct_status prepare(oct_cli *cli, tuning *t)
-{
-    oct_shape *shape = oct_alloc_array(cli->ctx, t->io.n_in + 1, sizeof *shape);
-    oct_status st = shape ? OCT_OK : OCT_ERR_NOMEM;
-    for (size_t i = 0; st == OCT_OK && i < t->io.n_in; i++)
-        st = oct_engine_io_shape(&t->io, cli, i, 0, &shape[i]);
-    if (st == OCT_OK)
-        st = oct_worker_prepare(t->worker, cli->ctx, shape, t->io.n_in);
-    oct_free(cli->ctx, shape);
-    return st;
-}
-
-static bool is_listed(const tuning *t, const char *node)
-{
-    for (size_t i = 0; i < t->n; i++)
-        if (strcmp(t->list[i].node, node) == 0)
-            return true;
-    return false;
-}
-
-/* Times the candidates of every operator of the model as it will run. Deinit whatever the outcome. */
-static oct_status tune(oct_cli *cli, const oct_model *m, const oct_engine_origin *origin,
-                       uint32_t precision, tuning *t)
-{
-    const oct_engine_options opt = {.backend = oct_cli_backend(cli, false),
-                                    .threads = cli->n_threads,
-                                    .precision = precision,
-                                    .keep_f32 = origin->keep_f32,
-                                    .n_keep_f32 = origin->n_keep_f32,
-                                    .tune = true};
-    OCT_TRY(oct_engine_new(cli->ctx, m, &opt, &t->io.engine));
-    OCT_TRY(oct_worker_new(t->io.engine, cli->ctx, &t->worker));
-    t->io.n_in = oct_engine_inputs(t->io.engine, &t->io.in);
-    OCT_TRY(prepare(cli, t));
-    const oct_op_info *op;
-    const size_t n = oct_worker_ops(t->worker, &op);
-    t->list = oct_alloc_array(cli->ctx, n + 1, sizeof *t->list);
-    if (!t->list)
-        return OCT_ERR_NOMEM;
-    for (size_t i = 0; i < n; i++)
-        if (op[i].tuned_us > 0 && !is_listed(t, op[i].node))
-            t->list[t->n++] = (oct_tactic){op[i].node, op[i].tactic, op[i].tuned_us};
-    return OCT_OK;
-}
-
 static oct_status save(oct_cli *cli, const oct_model *m, oct_engine_origin origin)
 {
-    const uint32_t precision = OCT_PRECISION_F32 | (origin.int8 ? OCT_PRECISION_S8 : 0) |
-                               (origin.half ? OCT_PRECISION_F16 : 0);
-    tuning t = {.n = 0};
-    oct_status st = oct_cli_flag(cli, "tune") ? tune(cli, m, &origin, precision, &t) : OCT_OK;
-    origin.tactic = t.list;
-    origin.n_tactics = t.n;
+    oct_tuning t;
+    oct_status st = oct_tuning_run(&t, cli, m, &origin);
     if (st == OCT_OK)
         st = oct_engine_write(cli->ctx, m, &origin, oct_cli_str(cli, "output"), cli->force);
-    tuning_deinit(cli, &t);
+    oct_tuning_deinit(&t, cli);
     return st;
 }
 
@@ -254,7 +195,9 @@ const oct_cmd oct_cmd_build = {
                 "  octet build model.onnx --cache calib.cache --precision int8 -o model.engine\n"
                 "  octet build model.qdq.onnx -o model.engine      a model quantized by any tool\n"
                 "  octet build model.onnx --precision fp32 -o model.fp32.engine\n"
-                "  octet build model.onnx --stats statistics.h5 --tune -o model.engine\n",
+                "  octet build model.onnx --stats statistics.h5 --tune -o model.engine\n"
+                "  octet build model.onnx --stats statistics.h5 --tune --timing-cache times.txt "
+                "-o model.engine\n",
     .pos = positions,
     .opts = options,
     .shared = shared,

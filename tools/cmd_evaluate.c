@@ -74,9 +74,10 @@ static oct_status open_side(evaluation *v, size_t i)
     if (v->first == NULL)
         v->first = v->model[i].model;
     describe_model(v, i, arg);
-    const oct_status st =
-        oct_side_open_model(cli->ctx, v->model[i].model, backend_of(cli),
-                            oct_any_model_precision(&v->model[i], "auto"), &v->side[i]);
+    oct_engine_options opt = {.backend = backend_of(cli),
+                              .precision = oct_any_model_precision(&v->model[i], "auto")};
+    oct_any_model_tactics(&v->model[i], &opt);
+    const oct_status st = oct_side_open_model(cli->ctx, v->model[i].model, &opt, &v->side[i]);
     return st == OCT_OK ? st : oct_fail_in(cli->ctx, st, "%s", arg);
 }
 

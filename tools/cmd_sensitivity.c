@@ -67,9 +67,10 @@ static oct_status add_candidate(sensing *s, const bool *keep, pass *p)
     scheme.n_keep = n;
     oct_status st =
         oct_quantize_model(ctx, s->model, &s->scales.amax, &scheme, NULL, &p->model[p->n]);
+    const oct_engine_options opt = {.backend = backend_of(s->cli),
+                                    .precision = OCT_PRECISION_F32 | OCT_PRECISION_S8};
     if (st == OCT_OK)
-        st = oct_side_open_model(ctx, p->model[p->n], backend_of(s->cli),
-                                 OCT_PRECISION_F32 | OCT_PRECISION_S8, &p->side[p->n + 1]);
+        st = oct_side_open_model(ctx, p->model[p->n], &opt, &p->side[p->n + 1]);
     p->n++;
     oct_free(ctx, (void *)name);
     return st;
@@ -219,8 +220,8 @@ static oct_status prepare(sensing *s)
     OCT_TRY(oct_judge_read(cli, &s->eval, &s->coco));
     s->eval.progress = on_progress;
     s->eval.user = s;
-    OCT_TRY(
-        oct_side_open_model(cli->ctx, s->model, backend_of(cli), OCT_PRECISION_F32, &s->reference));
+    const oct_engine_options opt = {.backend = backend_of(cli), .precision = OCT_PRECISION_F32};
+    OCT_TRY(oct_side_open_model(cli->ctx, s->model, &opt, &s->reference));
     OCT_TRY(oct_model_input_specs(cli->ctx, s->model, s->input, &n));
     OCT_TRY(oct_dataset_args_init(&s->args, cli, cli->pos[1], s->input, n));
     OCT_TRY(oct_dataset_args_use(&s->args, "the statistics", s->scales.preprocess));

@@ -31,6 +31,11 @@ const oct_opt oct_engine_opts[] = {
      .type = OCT_OPT_FLAG,
      .group = "Engine",
      .help = "time the backend's candidates for each operator and take the fastest"},
+    {.name = "timing-cache",
+     .arg = "FILE",
+     .type = OCT_OPT_FILE,
+     .group = "Engine",
+     .help = "with --tune: take times from FILE, time only what it does not have, and add that"},
     {.name = "no-fusion",
      .type = OCT_OPT_FLAG,
      .group = "Engine",
@@ -43,7 +48,12 @@ oct_status oct_engine_io_init(oct_engine_io *io, oct_cli *cli, const char *path,
     oct_engine_options opt = {.backend = oct_cli_backend(cli, oct_cli_flag(cli, "reference")),
                               .threads = threads,
                               .tune = oct_cli_flag(cli, "tune"),
+                              .timing_cache = oct_cli_given(cli, "timing-cache")
+                                                  ? oct_cli_str(cli, "timing-cache")
+                                                  : NULL,
                               .no_fusion = oct_cli_flag(cli, "no-fusion")};
+    if (opt.timing_cache && !opt.tune)
+        return oct_cli_usage(cli, "--timing-cache is for --tune");
     OCT_TRY(oct_any_model_open(cli->ctx, path, &io->model));
     opt.precision = oct_any_model_precision(&io->model, oct_cli_str(cli, "precision"));
     oct_any_model_tactics(&io->model, &opt);
@@ -240,6 +250,7 @@ oct_status oct_engine_write(oct_ctx *ctx, const oct_model *m, const oct_engine_o
                                .preprocess_json = o->preprocess,
                                .built_with = "octet " OCT_VERSION,
                                .tactic = o->tactic,
-                               .n_tactics = o->n_tactics};
+                               .n_tactics = o->n_tactics,
+                               .tuned_on = o->tuned_on};
     return oct_engine_file_save(ctx, oct_model_graph(m), &e, path, force);
 }

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/* --shape, --precision, --reference, --tune, --no-fusion */
+/* --shape, --precision, --reference, --tune, --timing-cache, --no-fusion */
 extern const oct_opt oct_engine_opts[];
 
 typedef struct oct_engine_io {
@@ -51,6 +51,7 @@ typedef struct oct_engine_origin {
     const char *quantization, *preprocess;
     const oct_tactic *tactic;
     size_t n_tactics;
+    const char *tuned_on; /* oct_engine_info */
     const char *const *keep_f32;
     size_t n_keep_f32;
 } oct_engine_origin;

@@ -13,6 +13,43 @@ static const char *precision_text(uint32_t bits)
     return bits & OCT_PRECISION_S8 ? "int8" : bits & OCT_PRECISION_F16 ? "fp16" : "fp32";
 }
 
+/* What timing chose, which the plan below shows only on that device and for those shapes. */
+static oct_status print_tuned(oct_cli *cli, const oct_engine_info *i)
+{
+    oct_table *t;
+    char text[256];
+    if (i->n_tactics == 0)
+        return OCT_OK;
+    OCT_TRY(oct_cli_printf(cli, "tuned on %s\n",
+                           *i->tuned_on ? oct_printable(i->tuned_on, text, sizeof text)
+                                        : "a device that was not recorded"));
+    OCT_TRY(oct_table_new(cli->ctx, "tuned node|kernel|>us", &t));
+    for (size_t k = 0; k < i->n_tactics; k++) {
+        oct_table_str(t, i->tactic[k].node);
+        oct_table_str(t, i->tactic[k].tactic);
+        oct_table_fixed(t, i->tactic[k].us, 2);
+    }
+    oct_status st = oct_cli_print_table(cli, t);
+    oct_table_free(t);
+    return st == OCT_OK ? oct_cli_print(cli, "\n") : st;
+}
+
+static void write_tuned(oct_json *j, const oct_engine_info *i)
+{
+    oct_json_kv_u64(j, "tuned", i->n_tactics);
+    oct_json_kv_string(j, "tuned_on", i->tuned_on);
+    oct_json_key(j, "tactics");
+    oct_json_begin_array(j);
+    for (size_t k = 0; k < i->n_tactics; k++) {
+        oct_json_begin_object(j);
+        oct_json_kv_string(j, "node", i->tactic[k].node);
+        oct_json_kv_string(j, "kernel", i->tactic[k].tactic);
+        oct_json_kv_f64(j, "us", i->tactic[k].us);
+        oct_json_end_object(j);
+    }
+    oct_json_end_array(j);
+}
+
 static oct_status print_text(oct_cli *cli, const oct_engine_file *file, const oct_model_facts *f)
 {
     const oct_engine_info *i = oct_engine_file_info(file);
@@ -31,6 +68,7 @@ static oct_status print_text(oct_cli *cli, const oct_engine_file *file, const oc
     OCT_TRY(oct_cli_print(cli, "\n\n"));
     OCT_TRY(oct_inspect_print_io(cli, oct_model_graph(m)));
     OCT_TRY(oct_cli_print(cli, "\n"));
+    OCT_TRY(print_tuned(cli, i));
     return oct_inspect_plan(cli, m, i->precision, i, NULL);
 }
 
@@ -51,7 +89,7 @@ static oct_status emit_json(oct_cli *cli, const oct_engine_file *file, const oct
     oct_json_kv_string(&j, "built_with", i->built_with);
     oct_json_kv_string(&j, "quantization", i->quantization_json);
     oct_json_kv_string(&j, "preprocess", i->preprocess_json);
-    oct_json_kv_u64(&j, "tuned", i->n_tactics);
+    write_tuned(&j, i);
     oct_inspect_write_graph(&j, oct_model_graph(m), f);
     oct_status st = oct_inspect_plan(cli, m, i->precision, i, &j);
     oct_json_end_object(&j);

@@ -214,11 +214,20 @@ void oct_inspect_write_graph(oct_json *j, const oct_graph *g, const oct_model_fa
 
 /* ---- plan ------------------------------------------------------------------------------------ */
 
+static void add_time(oct_table *t, double us)
+{
+    if (us > 0)
+        oct_table_fixed(t, us, 2);
+    else
+        oct_table_str(t, "");
+}
+
 static oct_status print_plan(oct_cli *cli, const oct_op_info *op, size_t n)
 {
     oct_table *t;
     char text[OCT_SHAPE_STR_BYTES];
-    OCT_TRY(oct_table_new(cli->ctx, "operator|nodes|in|out|shape|>MMACs|kernel|note", &t));
+    OCT_TRY(
+        oct_table_new(cli->ctx, "operator|nodes|in|out|shape|>MMACs|kernel|>tuned us|note", &t));
     for (size_t i = 0; i < n; i++) {
         oct_table_str(t, op[i].op);
         oct_table_str(t, op[i].fused && *op[i].fused ? op[i].fused : op[i].node);
@@ -227,6 +236,7 @@ static oct_status print_plan(oct_cli *cli, const oct_op_info *op, size_t n)
         oct_table_str(t, oct_shape_str(&op[i].out_shape, text, sizeof text));
         oct_table_fixed(t, op[i].macs / 1e6, 2);
         oct_table_str(t, op[i].tactic ? op[i].tactic : "");
+        add_time(t, op[i].tuned_us);
         oct_table_str(t, op[i].reason ? op[i].reason : "");
     }
     const oct_status st = oct_cli_print_table(cli, t);
@@ -247,6 +257,8 @@ static void write_plan(oct_json *j, const oct_op_info *op, size_t n)
         oct_json_kv_string(j, "out", oct_dtype_str(op[i].out_dtype));
         oct_json_kv_shape(j, "shape", op[i].out_shape.dim, op[i].out_shape.n_dims);
         oct_json_kv_string(j, "kernel", op[i].tactic);
+        if (op[i].tuned_us > 0)
+            oct_json_kv_f64(j, "tuned_us", op[i].tuned_us);
         oct_json_kv_string(j, "note", op[i].reason);
         oct_json_kv_f64(j, "macs", op[i].macs);
         oct_json_end_object(j);

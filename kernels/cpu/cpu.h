@@ -23,6 +23,8 @@ OCT_MUST_CHECK oct_status oct_cpu_open(oct_ctx *ctx, oct_backend **out);
 
 /* "avx512_vnni", "avx512", "avx2" or "portable": what our kernels use; goes into provenance. */
 const char *oct_cpu_isa_text(void);
+/* What the processor calls itself, "" where it does not say. */
+const char *oct_cpu_brand(char *buf, size_t cap);
 /* "oneDNN 2.6.3 (avx512_core_vnni)", or "none". */
 const char *oct_cpu_dnnl_text(char *buf, size_t cap);
 

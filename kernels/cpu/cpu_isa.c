@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/cpu_isa.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "kernels/cpu/cpu.h"
 
 #if defined(OCT_X86)
+
+#include <cpuid.h>
 
 /* oneDNN's names in rising order and what each allows us. */
 static const struct {
@@ -63,7 +67,26 @@ oct_cpu_isa oct_cpu_isa_detect(void)
     return c;
 }
 
+/* CPUID leaves 0x80000002 to 0x80000004: 48 characters, with blanks in front on some. */
+const char *oct_cpu_brand(char *buf, size_t cap)
+{
+    unsigned r[12] = {0};
+    char text[sizeof r + 1] = "";
+    for (unsigned i = 0; i < 3; i++)
+        if (!__get_cpuid(0x80000002u + i, &r[4 * i], &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]))
+            memset(r, 0, sizeof r);
+    memcpy(text, r, sizeof r);
+    snprintf(buf, cap, "%s", text + strspn(text, " "));
+    return buf;
+}
+
 #else
+
+const char *oct_cpu_brand(char *buf, size_t cap)
+{
+    snprintf(buf, cap, "%s", "");
+    return buf;
+}
 
 oct_cpu_isa oct_cpu_isa_detect(void)
 {

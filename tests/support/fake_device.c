@@ -432,11 +432,17 @@ static oct_status event_ms(oct_backend *base, oct_ctx *ctx, oct_event *from, oct
     return OCT_OK;
 }
 
+static const char *describe(const oct_backend *base)
+{
+    const fake_device *be = (const fake_device *)base;
+    return be->opt.chip ? be->opt.chip : "fake";
+}
+
 static oct_status device_info(oct_backend *base, oct_ctx *ctx, oct_device_info *info)
 {
     (void)base;
     (void)ctx;
-    *info = (oct_device_info){.name = "fake"};
+    *info = (oct_device_info){.name = "fake", .l2_bytes = 1 << 16};
     return OCT_OK;
 }
 
@@ -522,6 +528,7 @@ static const oct_backend_vtable fake_vtable = {
     .event_record = event_record,
     .event_ms = event_ms,
     .device_info = device_info,
+    .describe = describe,
     .close = close_fake,
 };
 

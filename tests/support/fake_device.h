@@ -22,7 +22,8 @@ typedef struct fake_device_options {
     bool (*declines)(oct_op op); /* may be NULL */
     bool packs_weights;          /* constant input 1 of Conv and Gemm is packed */
     bool fails_to_capture;
-    bool twins; /* offers the first candidate once more as "twin": there is a choice */
+    bool twins;       /* offers the first candidate once more as "twin": there is a choice */
+    const char *chip; /* what it calls itself; "fake" by default */
 } fake_device_options;
 
 OCT_MUST_CHECK oct_status fake_device_open(oct_ctx *ctx, const fake_device_options *opt,

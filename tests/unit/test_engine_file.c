@@ -40,7 +40,8 @@ static void small_net(engine_case *c)
     gb_output(g, ctx, gb_node(g, ctx, OCT_OP_FLATTEN, "flat", NULL, GB_DIMS(n, 12), GB_IN(m)));
 }
 
-static const oct_tactic tactics[] = {{"conv", "cpu:conv:f32", 12.5}, {"pool", "ref", 0}};
+static const oct_tactic tactics[] = {{"conv", "cpu:conv:f32", 12.5, UINT64_C(0xfedcba9876543210)},
+                                     {"pool", "ref", 0, 0}};
 
 static oct_status save(engine_case *c, const char *path)
 {
@@ -98,6 +99,7 @@ static void check_info(const oct_engine_info *i)
         assert_string_equal(i->tactic[k].node, tactics[k].node);
         assert_string_equal(i->tactic[k].tactic, tactics[k].tactic);
         assert_true(i->tactic[k].us == tactics[k].us);
+        assert_true(i->tactic[k].key == tactics[k].key);
     }
 }
 
@@ -313,19 +315,25 @@ static void a_stored_tactic_is_taken_without_timing(void **state)
     assert_true(us == 0);
     opt.tune = true;
     conv_tactic(c, &opt, tuned, &us);
-    const oct_tactic list[] = {{"other", "x", 0}, {"conv", tuned, us}},
-                     gone = {"conv", "cpu:of-another-machine", 1};
+    const oct_tactic list[] = {{"other", "x", 0, 0}, {"conv", tuned, 12345.5, 0}},
+                     gone = {"conv", "cpu:of-another-machine", 1, 0},
+                     other_shape = {"conv", tuned, 12345.5, 1};
     opt.tune = us > 0; /* with candidates to time: what is stored still wins */
     opt.tactic = list;
     opt.n_tactics = 2;
     conv_tactic(c, &opt, stored, &us);
     assert_string_equal(stored, tuned);
-    assert_true(us == 0);
+    assert_true(us == 12345.5); /* as stored, not as timed here */
     opt.tune = false;
     opt.tactic = &gone;
     opt.n_tactics = 1;
     conv_tactic(c, &opt, foreign, &us);
     assert_string_equal(foreign, first);
+    opt.tactic = &other_shape;
+    us = 0;
+    conv_tactic(c, &opt, foreign, &us);
+    assert_string_equal(foreign, first);
+    assert_true(us == 0);
 }
 
 int main(int argc, char **argv)
