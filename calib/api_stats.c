@@ -120,3 +120,13 @@ octet_status octet_stats_scales(octet_stats *stats, const char *method, octet_sc
     oct_ranges_free(ranges);
     return (octet_status)st;
 }
+
+size_t oct_api_stats_means(const struct octet_stats *stats, const char *name, bool last,
+                           double *mean, size_t cap)
+{
+    const oct_channel_mean *m =
+        oct_stats_means_of(stats->stats, name, last ? OCT_MEAN_AXIS_LAST : OCT_MEAN_AXIS_1);
+    for (size_t c = 0; m != NULL && c < m->n_channels && c < cap; c++)
+        mean[c] = oct_channel_mean_at(m, c);
+    return m != NULL ? m->n_channels : 0;
+}

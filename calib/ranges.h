@@ -133,6 +133,11 @@ OCT_MUST_CHECK oct_status oct_trt_version_parse(oct_ctx *ctx, const char *text, 
 /* What a handle of the public API holds; borrowed. */
 struct octet_scales;
 const oct_ranges *oct_api_scales_ranges(const struct octet_scales *scales);
+/* Means of the channels of tensor `name` along its last axis or axis 1: fills up to `cap` and returns how
+ * many there are, 0 if none. */
+struct octet_stats;
+size_t oct_api_stats_means(const struct octet_stats *stats, const char *name, bool last,
+                           double *mean, size_t cap);
 
 #ifdef __cplusplus
 }

@@ -285,6 +285,13 @@ oct_status oct_stats_want_mean(oct_stats *s, size_t i, oct_mean_axis axis)
                                      : oct_channel_mean_new(s->ctx, axis, &s->tensor[i].mean);
 }
 
+const oct_channel_mean *oct_stats_means_of(const oct_stats *s, const char *name, oct_mean_axis axis)
+{
+    size_t at;
+    const oct_channel_mean *m = oct_stats_find(s, name, &at) ? s->tensor[at].mean : NULL;
+    return m != NULL && m->axis == axis && oct_channel_mean_is_usable(m) ? m : NULL;
+}
+
 bool oct_stats_has_means(const oct_stats *s)
 {
     for (size_t i = 0; i < s->n_tensors; i++)

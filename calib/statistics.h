@@ -110,6 +110,9 @@ OCT_MUST_CHECK oct_status oct_stats_calibrate(oct_ctx *ctx, const oct_stats *s, 
                                               oct_calib_result *result, oct_spread *spread);
 /* Starts channel means of tensor `i`; before the first image. */
 OCT_MUST_CHECK oct_status oct_stats_want_mean(oct_stats *s, size_t i, oct_mean_axis axis);
+/* Means of the channels of the tensor of that name, or NULL: none, along another axis, not usable. */
+const oct_channel_mean *oct_stats_means_of(const oct_stats *s, const char *name,
+                                           oct_mean_axis axis);
 /* Whether any tensor has channel means that can be used. */
 bool oct_stats_has_means(const oct_stats *s);
 /* The image that set the largest magnitude of tensor `i`; false if there is none. */

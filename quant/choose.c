@@ -42,13 +42,13 @@ double oct_choose_output_db(double signal, double noise, bool finite)
     return fmin(10 * log10(signal / noise), OCT_CHOOSE_MAX_DB);
 }
 
-int oct_choose_best(const double *score_db, int n)
+int oct_choose_best(const double *score_db, const double *error_db, int n)
 {
     int best = 0;
     for (int i = 1; i < n; i++)
         if (score_db[i] > score_db[best])
             best = i;
-    return best;
+    return score_db[best] - score_db[0] > OCT_CHOOSE_CONFIDENCE * error_db[best] ? best : 0;
 }
 
 /* ---- running ----------------------------------------------------------------------------- */
@@ -178,26 +178,54 @@ static bool is_float(const oct_io *io)
     return oct_dtype_is_float(io->dtype);
 }
 
-static double score(const chooser *c, int k)
+/* What one candidate's outputs add up to: a term an output. */
+static void add_up(const chooser *c, int k, term *sum)
+{
+    for (size_t o = 0; o < c->n_out; o++) {
+        sum[o] = (term){.finite = true};
+        for (size_t i = 0; i < c->n_records; i++) {
+            const term *t = &c->record[i].term[(size_t)k * c->n_out + o];
+            sum[o].signal += t->signal;
+            sum[o].noise += t->noise;
+            sum[o].finite = sum[o].finite && t->finite;
+        }
+    }
+}
+
+/* Score of all images but one; `without` NULL: of all. */
+static double score(const chooser *c, const term *sum, const term *without)
 {
     const oct_io *io;
-    double sum = 0;
+    double db = 0;
     int n = 0;
     oct_engine_outputs(c->engine[0], &io);
     for (size_t o = 0; o < c->n_out; o++) {
-        term all = {.finite = true};
+        term t = sum[o];
         if (!is_float(&io[o]))
             continue;
-        for (size_t i = 0; i < c->n_records; i++) {
-            const term *t = &c->record[i].term[(size_t)k * c->n_out + o];
-            all.signal += t->signal;
-            all.noise += t->noise;
-            all.finite = all.finite && t->finite;
+        if (without != NULL) { /* differences of equal sums may fall below 0 */
+            t.signal = fmax(t.signal - without[o].signal, 0);
+            t.noise = fmax(t.noise - without[o].noise, 0);
         }
-        sum += oct_choose_output_db(all.signal, all.noise, all.finite);
+        db += oct_choose_output_db(t.signal, t.noise, t.finite);
         n++;
     }
-    return sum / n;
+    return db / n;
+}
+
+/* Jackknife: how far the lead of candidate `k` over the first moves when images are left out. */
+static double lead_error(const chooser *c, int k, const term *first, const term *own)
+{
+    const double n = (double)c->n_records;
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < c->n_records; i++) {
+        const term *t = c->record[i].term;
+        const double lead = score(c, own, t + (size_t)k * c->n_out) - score(c, first, t);
+        sum += lead;
+        squares += lead * lead;
+    }
+    const double spread = squares - sum * sum / n;
+    return spread > 0 ? sqrt((n - 1) / n * spread) : 0; /* NaN: a score is not finite */
 }
 
 static oct_status judge(oct_ctx *ctx, chooser *c, oct_choose_result *out)
@@ -205,9 +233,18 @@ static oct_status judge(oct_ctx *ctx, chooser *c, oct_choose_result *out)
     if (c->n_records == 0)
         return oct_fail(ctx, OCT_ERR_NOT_FOUND, "no image to choose scales by could be read");
     qsort(c->record, c->n_records, sizeof *c->record, by_index);
-    for (int k = 0; k < c->n; k++)
-        out->score_db[k] = score(c, k);
-    out->best = oct_choose_best(out->score_db, c->n);
+    term *first = oct_alloc_array(ctx, 2 * c->n_out, sizeof *first);
+    if (first == NULL)
+        return OCT_ERR_NOMEM;
+    term *own = first + c->n_out;
+    add_up(c, 0, first);
+    for (int k = 0; k < c->n; k++) {
+        add_up(c, k, own);
+        out->score_db[k] = score(c, own, NULL);
+        out->error_db[k] = k > 0 ? lead_error(c, k, first, own) : 0;
+    }
+    oct_free(ctx, first);
+    out->best = oct_choose_best(out->score_db, out->error_db, c->n);
     out->n_images = c->n_records;
     return OCT_OK;
 }

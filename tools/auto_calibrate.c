@@ -172,12 +172,14 @@ static oct_status write_choice(oct_auto *a, const oct_scale_results *r, const oc
     oct_json_begin_object(&j);
     oct_json_kv_string(&j, "schema", "octet.choice/1");
     oct_json_kv_string(&j, "chosen", r->label[c->best]);
-    oct_json_kv_string(&j, "rule",
-                       r->n_methods == 1 ? "the only method that was asked for"
-                       : a->chooses_on_all
-                           ? "largest SQNR of the outputs on the calibration images themselves: "
-                             "too few to hold some back"
-                           : "largest SQNR of the outputs on held-back calibration images");
+    oct_json_kv_string(
+        &j, "rule",
+        r->n_methods == 1 ? "the only method that was asked for"
+        : a->chooses_on_all
+            ? "largest SQNR of the outputs on the calibration images themselves (too "
+              "few to hold some back), if its lead over the first is no chance"
+            : "largest SQNR of the outputs on held-back calibration images, if its "
+              "lead over the first is no chance");
     oct_json_kv_u64(&j, "images", c->n_images);
     oct_json_key(&j, "methods");
     oct_json_begin_array(&j);
@@ -185,6 +187,7 @@ static oct_status write_choice(oct_auto *a, const oct_scale_results *r, const oc
         oct_json_begin_object(&j);
         oct_json_kv_string(&j, "method", r->label[m]);
         oct_json_kv_f64(&j, "output_sqnr_db", c->score_db[m]);
+        oct_json_kv_f64(&j, "lead_error_db", c->error_db[m]);
         oct_json_end_object(&j);
     }
     oct_json_end_array(&j);

@@ -6,12 +6,9 @@
 static bool find(void *user, const char *name, bool last, const double **mean, size_t *n)
 {
     const oct_stats_means *m = user;
-    size_t at;
-    if (!oct_stats_find(m->stats, name, &at))
-        return false;
-    const oct_channel_mean *c = oct_stats_at(m->stats, at)->mean;
-    if (c == NULL || c->axis != (last ? OCT_MEAN_AXIS_LAST : OCT_MEAN_AXIS_1) ||
-        !oct_channel_mean_is_usable(c))
+    const oct_channel_mean *c =
+        oct_stats_means_of(m->stats, name, last ? OCT_MEAN_AXIS_LAST : OCT_MEAN_AXIS_1);
+    if (c == NULL)
         return false;
     for (size_t i = 0; i < c->n_channels; i++)
         m->mean[i] = oct_channel_mean_at(c, i);

@@ -328,6 +328,9 @@ typedef struct octet_quantize_options {
     int weights_int8;  /* octet_quantize(): store INT8 weights */
     int external_data; /* octet_quantize(): large tensors into PATH.data */
     int force;         /* replace an existing file */
+    /* Statistics whose channel means correct biases for what rounding the weights moves: those that the
+     * scales come from; borrowed. NULL: biases stay as they are. */
+    const octet_stats *stats;
 } octet_quantize_options;
 
 /* Reads the ONNX file `model_path` and writes it with Q/DQ pairs to `out_path`. OCTET_ERR_RANGE

@@ -143,8 +143,17 @@ static void ties_go_to_the_earlier_one(void **state)
     assert_int_equal(choose(same, 3, 8, 1, &r), OCT_OK);
     assert_int_equal(r.best, 0);
     assert_true(r.score_db[0] == r.score_db[2]);
-    assert_int_equal(oct_choose_best((const double[]){1, 2, 2, -INFINITY}, 4), 1);
-    assert_int_equal(oct_choose_best((const double[]){-INFINITY, -INFINITY}, 2), 0);
+    const double sure[4] = {0};
+    assert_int_equal(oct_choose_best((const double[]){1, 2, 2, -INFINITY}, sure, 4), 1);
+    assert_int_equal(oct_choose_best((const double[]){-INFINITY, -INFINITY}, sure, 2), 0);
+}
+
+static void a_lead_within_its_error_leaves_the_first(void **state)
+{
+    const double score[3] = {20, 20.5, 21}, error[3] = {0, 0.1, 0.7};
+    assert_int_equal(oct_choose_best(score, error, 2), 1); /* 5 errors */
+    assert_int_equal(oct_choose_best(score, error, 3), 0); /* the best by 1.4 */
+    assert_int_equal(oct_choose_best((const double[]){-INFINITY, 3}, (const double[]){0, 0}, 2), 1);
 }
 
 static void threads_do_not_change_a_bit(void **state)
@@ -182,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_fitting_threshold_wins_wherever_it_stands),
         cmocka_unit_test(ties_go_to_the_earlier_one),
+        cmocka_unit_test(a_lead_within_its_error_leaves_the_first),
         cmocka_unit_test(threads_do_not_change_a_bit),
         cmocka_unit_test(no_image_is_an_error),
         cmocka_unit_test(decibels_of_one_output),
