@@ -3,6 +3,7 @@
  * Moves Q and DQ so that data movers lie between them:
  *
  *     x -> Reshape -> Q          becomes     x -> Q -> Reshape        (Q up)
+ *     x -> Split -> Q, Q (alike) becomes     x -> Q -> Split
  *     q -> DQ -> MaxPool         becomes     q -> MaxPool -> DQ       (DQ down)
  *     q -> DQ -> Q (same params) becomes     q                        (cancel)
  *
@@ -32,8 +33,8 @@ static uint32_t n_moved_inputs(const oct_node *n)
     return n->op == OCT_OP_CONCAT ? n->n_in : 1;
 }
 
-/* Pad is a mover only with the padding value that quantizes to itself; Split has several outputs, which
- * Q need not treat alike. */
+/* Pad is a mover only with the padding value that quantizes to itself. Split, of several outputs, has
+ * a rule of its own. */
 static bool commutes(const oct_graph *g, const oct_node *n, const oct_quant *q)
 {
     if (q->n != 1)
@@ -135,6 +136,53 @@ static oct_status move_q_up(mover_state *s, oct_node_id qid)
     OCT_TRY(oct_graph_add_node(g, s->ctx, old.op, old.name, old.attr, in, old.n_in, &y, 1, &made));
     oct_graph_node(g, made)->model_index = old.model_index;
     oct_graph_value(g, y)->quant = quant;
+    s->changed = true;
+    return OCT_OK;
+}
+
+/* x -> Split -> one Q on each part, all alike  =>  x -> Q -> Split. (Concats give all that they join one
+ * scale, so the blocks that split, work on one half and join again end up here.) */
+static oct_status move_q_above_split(mover_state *s, oct_node_id split)
+{
+    oct_graph *g = s->g;
+    const oct_node old = *oct_graph_node(g, split);
+    oct_value_id *in = oct_arena_array(oct_graph_arena(g), old.n_in, sizeof *in);
+    oct_value_id *out = oct_arena_array(oct_graph_arena(g), old.n_out, sizeof *out);
+    oct_quant quant;
+    oct_dtype dt = OCT_DT_NONE;
+    if (!in || !out)
+        return OCT_ERR_NOMEM;
+    for (uint32_t i = 0; i < old.n_out; i++) {
+        const oct_use *use;
+        uint32_t n = 0;
+        bool alike = false;
+        if (old.out[i] == OCT_NONE)
+            return OCT_OK;
+        OCT_TRY(oct_graph_uses(g, s->ctx, old.out[i], &use, &n));
+        if (n != 1) /* equal ones have been merged */
+            return OCT_OK;
+        const oct_node *q = oct_graph_node(g, use[0].node);
+        if (q->op != OCT_OP_QUANTIZE_LINEAR || oct_graph_value(g, q->out[0])->is_output ||
+            (i == 0 && (!oct_qdq_params(g, q, &quant, &dt, NULL) || quant.n != 1)))
+            return OCT_OK;
+        OCT_TRY(only_quantized_alike(s, old.out[i], &quant, dt, &alike));
+        if (!alike)
+            return OCT_OK;
+        out[i] = q->out[0];
+    }
+    memcpy(in, old.in, old.n_in * sizeof *in);
+    in[0] = OCT_NONE;
+    OCT_TRY(oct_qdq_add_quantize(g, s->ctx, old.in[0], &quant, dt,
+                                 oct_graph_value(g, old.in[0])->name, &in[0]));
+    for (uint32_t i = 0; i < old.n_out; i++)
+        oct_graph_remove_node(g, oct_graph_value(g, out[i])->producer);
+    oct_graph_remove_node(g, split);
+    oct_node_id made;
+    OCT_TRY(oct_graph_add_node(g, s->ctx, old.op, old.name, old.attr, in, old.n_in, out, old.n_out,
+                               &made));
+    oct_graph_node(g, made)->model_index = old.model_index;
+    for (uint32_t i = 0; i < old.n_out; i++)
+        oct_graph_value(g, out[i])->quant = quant;
     s->changed = true;
     return OCT_OK;
 }
@@ -284,6 +332,8 @@ static oct_status visit(mover_state *s, oct_node_id id)
     }
     if (!oct_graph_node(s->g, id)->dead && n->op == OCT_OP_QUANTIZE_LINEAR)
         return move_q_up(s, id);
+    if (n->op == OCT_OP_SPLIT)
+        return move_q_above_split(s, id);
     if (n->op != OCT_OP_QUANTIZE_LINEAR && n->op != OCT_OP_DEQUANTIZE_LINEAR)
         return move_dq_down(s, id);
     return OCT_OK;

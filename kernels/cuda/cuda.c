@@ -112,6 +112,8 @@ static oct_layout_wish layout_wish(oct_backend *base, oct_op op, const void *att
     const uint32_t flags = oct_op_schema_get(op)->flags;
     if ((flags & OCT_OPF_SPATIAL) && n_dims >= 3)
         return OCT_WISH_CHANNELS_LAST;
+    if (op == OCT_OP_QUANTIZE_LINEAR || op == OCT_OP_DEQUANTIZE_LINEAR)
+        return OCT_WISH_ANY; /* their axis is walked by its stride */
     return flags & (OCT_OPF_UNARY | OCT_OPF_BINARY) ? OCT_WISH_ANY : OCT_WISH_ROW;
 }
 

@@ -27,11 +27,16 @@ typedef struct conv_op {
     bool early; /* start before the kernel ahead has finished */
 } conv_op;
 
-static const oct_mma_tiles *tiles_of(oct_mma_type type)
+static const oct_mma_tiles *tiles_of(const oct_conv_plan *p)
 {
-    static const oct_mma_tiles *const of[] = {&oct_mma_tiles_s8, &oct_mma_tiles_u8,
-                                              &oct_mma_tiles_f16, &oct_mma_tiles_tf32};
-    return of[type];
+    static const oct_mma_tiles *const of[][OCT_MMA_FINISHES] = {
+        [OCT_MMA_S8] = {&oct_mma_tiles_s8, &oct_mma_tiles_s8_curve, &oct_mma_tiles_s8_half,
+                        &oct_mma_tiles_s8_float},
+        [OCT_MMA_U8] = {&oct_mma_tiles_u8},
+        [OCT_MMA_F16] = {&oct_mma_tiles_f16, &oct_mma_tiles_f16_curve},
+        [OCT_MMA_TF32] = {&oct_mma_tiles_tf32},
+    };
+    return of[p->type][p->finish];
 }
 
 /* ---- tiles ---- */
@@ -93,6 +98,8 @@ typedef struct tile_costs {
 static const tile_costs by_warps = {1530, 57.4, 45.1, 0.14, 1.09, 45, 113, 5344, 300};
 static const tile_costs by_groups = {2300, 57.4, 45.1, 0.07, 1.09, 45, 18, 5344, 300};
 
+#define CURVE_COST 3.0 /* instructions of an activation beside those of a bound */
+
 static double waves_of(double waves)
 {
     return waves <= 3 ? ceil(waves) : waves + 0.5;
@@ -113,7 +120,8 @@ static double estimate(const oct_cuda *be, const oct_conv_plan *p, const oct_mma
     const double moved =
         (t->bm + t->bn) * k / c->l2 +
         area * (double)(oct_dtype_bytes(a->y_type) + oct_dtype_bytes(a->res_type)) / c->memory;
-    const double store = area * c->store * (a->res_type != OCT_DT_NONE ? c->store_residual : 1.0);
+    const double store = area * c->store * (a->res_type != OCT_DT_NONE ? c->store_residual : 1.0) *
+                         (a->act != OCT_ACT_NONE ? CURVE_COST : 1.0);
     const double busy =
         (products > moved ? products : moved) + store + c->tile + l.k_steps * c->step;
     const double latency = c->latency + l.k_steps * c->latency_step * sqrt(t->bk / 64.0) + store;
@@ -125,7 +133,7 @@ static double estimate(const oct_cuda *be, const oct_conv_plan *p, const oct_mma
 
 static int best_tile(const oct_cuda *be, const oct_conv_plan *p)
 {
-    const oct_mma_tiles *all = tiles_of(p->type);
+    const oct_mma_tiles *all = tiles_of(p);
     int best = -1;
     double least = 0;
     for (int i = 0; i < all->n; i++) {
@@ -146,7 +154,7 @@ static int tile_of_row(const oct_cuda *be, const oct_conv_plan *p, int row)
     const int best = best_tile(be, p);
     if (row == 0)
         return best;
-    const oct_mma_tiles *all = tiles_of(p->type);
+    const oct_mma_tiles *all = tiles_of(p);
     const int i = row - 1;
     return i < all->n && i != best && tile_fits(be, p, &all->tile[i]) ? i : -1;
 }
@@ -167,7 +175,7 @@ static bool query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidat
     const int i = tile_of_row(be, &p, row_of(c));
     if (i < 0)
         return oct_cuda_no(reason, "no tile fits");
-    snprintf(c->name, sizeof c->name, "%s:%s", tiles_of(p.type)->tile[i].name, types[p.type]);
+    snprintf(c->name, sizeof c->name, "%s:%s", tiles_of(&p)->tile[i].name, types[p.type]);
     return true;
 }
 
@@ -207,7 +215,7 @@ static oct_status set_up_launch(const oct_cuda *be, oct_ctx *ctx, const oct_conv
 
 static const oct_mma_tile *unaligned_tile(const oct_conv_plan *p, const oct_mma_tile *main)
 {
-    const oct_mma_tiles *all = tiles_of(p->type);
+    const oct_mma_tiles *all = tiles_of(p);
     if (p->folded)
         return main;
     for (int i = all->n - 1; i >= 0; i--)
@@ -280,7 +288,7 @@ static oct_status set_up(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, int r
     const int i = tile_of_row(be, &p, row);
     if (i < 0)
         return oct_fail(ctx, OCT_ERR_UNSUPPORTED, "no tile fits");
-    const oct_mma_tile *t = &tiles_of(p.type)->tile[i];
+    const oct_mma_tile *t = &tiles_of(&p)->tile[i];
     OCT_TRY(set_up_launch(be, ctx, &p, t, &op->main));
     OCT_TRY(set_up_launch(be, ctx, &p, unaligned_tile(&p, t), &op->unaligned));
     OCT_TRY(oct_conv_tables_make(be, ctx, d, &p, &op->tables));

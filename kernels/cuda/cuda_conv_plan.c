@@ -338,30 +338,72 @@ static void set_real_requant(const oct_op_desc *d, oct_mma_args *a, int o)
     rq->z_r = r->n ? r->q[0].zero_point : 0;
 }
 
-static void set_fast_integer(const oct_op_desc *d, oct_mma_args *a)
+/* ---- how sums become results ---- */
+
+static bool is_bound(oct_act act)
 {
-    const oct_requant *rq = &a->rq[0];
-    const bool residual = a->res_type != OCT_DT_NONE;
-    a->fast = d->n_out == 1 && rq->scaled && rq->act == OCT_ACT_NONE &&
-              (!residual || oct_cuda_is_8bit(a->res_type));
-    a->zero = rq->out.zero_point;
-    a->lo = (float)(rq->lo - a->zero);
-    a->hi = (float)(rq->hi - a->zero);
-    a->res_r = rq->r;
-    a->res_flip = a->res_type == OCT_DT_S8 ? 0x8080u : 0;
-    a->res_z = (float)(rq->z_r + (a->res_type == OCT_DT_S8 ? 128 : 0));
+    return act == OCT_ACT_NONE || act == OCT_ACT_RELU || act == OCT_ACT_CLIP;
 }
 
-static void set_fast_real(const oct_op_desc *d, oct_mma_args *a, oct_dtype own)
+static void set_bounds(const oct_epilogue *e, oct_mma_args *a)
 {
-    const oct_epilogue *e = &d->epilogue;
-    const bool bounds = e->act == OCT_ACT_NONE || e->act == OCT_ACT_RELU || e->act == OCT_ACT_CLIP;
-    a->fast = d->n_out == 1 && a->y_type == own && bounds &&
-              (a->res_type == OCT_DT_NONE || a->res_type == own);
     a->lo = e->act == OCT_ACT_RELU ? 0.0f : e->act == OCT_ACT_CLIP ? e->a : -INFINITY;
     a->hi = e->act == OCT_ACT_CLIP ? e->b : INFINITY;
     if (a->lo > a->hi) /* the upper bound wins */
         a->lo = a->hi;
+}
+
+static void set_curve(const oct_epilogue *e, oct_mma_args *a)
+{
+    const float log2e = 1.44269504f;
+    a->act = is_bound(e->act) ? OCT_ACT_NONE : e->act;
+    a->act_a = e->act == OCT_ACT_SWISH        ? -log2e * e->a
+               : e->act == OCT_ACT_SIGMOID    ? -log2e
+               : e->act == OCT_ACT_HARD_SWISH ? 1.0f / 6.0f
+                                              : e->a;
+    a->act_b = e->act == OCT_ACT_HARD_SWISH ? 0.5f : e->b;
+}
+
+static void set_finish_integer(const oct_op_desc *d, oct_conv_plan *p)
+{
+    oct_mma_args *a = &p->args;
+    const oct_requant *rq = &a->rq[0];
+    const bool residual = a->res_type != OCT_DT_NONE, curve = !is_bound(d->epilogue.act);
+    a->res_r = rq->r;
+    if (d->n_out > 1 || (curve && !oct_mma_act_is_curve(d->epilogue.act)))
+        return;
+    if (!oct_cuda_is_8bit(a->y_type)) {
+        a->fast = oct_cuda_is_real(a->y_type) && (!residual || a->res_type == a->y_type) &&
+                  !(residual && p->stem) && p->type == OCT_MMA_S8;
+        p->finish = !a->fast                  ? OCT_MMA_PLAIN
+                    : a->y_type == OCT_DT_F16 ? OCT_MMA_HALF
+                                              : OCT_MMA_FLOAT;
+        set_bounds(&d->epilogue, a);
+        return;
+    }
+    a->fast = (!residual || oct_cuda_is_8bit(a->res_type)) &&
+              (!curve || (p->type == OCT_MMA_S8 && !(residual && p->stem)));
+    p->finish = a->fast && curve ? OCT_MMA_CURVE : OCT_MMA_PLAIN;
+    a->to_q = rq->scaled ? 1.0f : (float)(1.0 / rq->out.scale);
+    a->zero = rq->out.zero_point;
+    a->lo = (float)(rq->lo - a->zero);
+    a->hi = (float)(rq->hi - a->zero);
+    a->res_flip = a->res_type == OCT_DT_S8 ? 0x8080u : 0;
+    a->res_z = (float)(rq->z_r + (a->res_type == OCT_DT_S8 ? 128 : 0));
+}
+
+static void set_finish_real(const oct_op_desc *d, oct_conv_plan *p)
+{
+    oct_mma_args *a = &p->args;
+    const oct_act act = d->epilogue.act;
+    const oct_dtype own = p->type == OCT_MMA_F16 ? OCT_DT_F16 : OCT_DT_F32;
+    const bool residual = a->res_type != OCT_DT_NONE;
+    const bool curve =
+        p->type == OCT_MMA_F16 && oct_mma_act_is_curve(act) && !(residual && p->stem);
+    a->fast = d->n_out == 1 && a->y_type == own && (is_bound(act) || curve) &&
+              (!residual || a->res_type == own);
+    p->finish = a->fast && !is_bound(act) ? OCT_MMA_CURVE : OCT_MMA_PLAIN;
+    set_bounds(&d->epilogue, a);
 }
 
 bool oct_conv_plan_make(oct_ctx *ctx, const oct_op_desc *d, oct_conv_plan *p, char *reason)
@@ -386,9 +428,10 @@ bool oct_conv_plan_make(oct_ctx *ctx, const oct_op_desc *d, oct_conv_plan *p, ch
         else if (d->out[o].desc.dtype != OCT_DT_S32)
             a->rq[o] = oct_requant_make(d, o);
     }
+    set_curve(&d->epilogue, a);
     if (is_integer(p))
-        set_fast_integer(d, a);
+        set_finish_integer(d, p);
     else
-        set_fast_real(d, a, p->type == OCT_MMA_F16 ? OCT_DT_F16 : OCT_DT_F32);
+        set_finish_real(d, p);
     return true;
 }

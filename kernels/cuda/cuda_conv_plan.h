@@ -15,6 +15,7 @@
 typedef struct oct_conv_plan {
     oct_mma_args args; /* all but pointers and what the tile decides */
     oct_mma_type type;
+    oct_mma_finish finish;
     int elem;         /* bytes of an element of x */
     int64_t channels; /* input channels of a group */
     int64_t taps;

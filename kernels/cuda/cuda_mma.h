@@ -38,6 +38,27 @@ typedef enum oct_mma_load {
     OCT_MMA_LOAD_STEM,
 } oct_mma_load;
 
+/* How sums become results. Each is a set of compiled kernels of its own (cuda_mma_store.cuh).
+ *
+ *     PLAIN  the type's own output (8 bits; f16; f32) with bounds; also, slowly, all that no other
+ *            serves: two outputs, s32, mixed types, rare activations
+ *     CURVE  the own output after any activation of oct_mma_act_is_curve()
+ *     HALF   f16 from 8-bit operands, FLOAT f32: bounds or a curve */
+typedef enum oct_mma_finish {
+    OCT_MMA_PLAIN,
+    OCT_MMA_CURVE,
+    OCT_MMA_HALF,
+    OCT_MMA_FLOAT,
+    OCT_MMA_FINISHES
+} oct_mma_finish;
+
+static inline bool oct_mma_act_is_curve(oct_act act)
+{
+    return act == OCT_ACT_LEAKY_RELU || act == OCT_ACT_SIGMOID || act == OCT_ACT_HARD_SIGMOID ||
+           act == OCT_ACT_HARD_SWISH || act == OCT_ACT_SWISH || act == OCT_ACT_GELU ||
+           act == OCT_ACT_GELU_TANH || act == OCT_ACT_MISH;
+}
+
 /* One place of the gather table: byte offset from the window's corner and the tap's position. */
 typedef struct oct_mma_place {
     int32_t offset; /* INT32_MIN: beyond the end, 0 */
@@ -68,11 +89,13 @@ typedef struct oct_mma_args {
 
     int32_t stem_pitch, stem_quads; /* stem: copied bytes of an image row; quads of a kernel row */
 
-    /* fast: output 0 alone, of the type's own output, bounds only */
+    /* fast: output 0 alone, as the kernel's finish says; residuals have its type, or are 8-bit too */
     int32_t fast, int_as_float;
     float lo, hi, res_r, res_z;
     int32_t zero;
-    uint32_t res_flip; /* s8 residuals: 0x80 in each byte */
+    oct_act act;              /* not PLAIN: NONE for bounds only */
+    float act_a, act_b, to_q; /* to_q: 8-bit results, what multiplies the activation's value */
+    uint32_t res_flip;        /* s8 residuals: 0x80 in each byte */
 
     oct_dtype y_type, y2_type, res_type;
     oct_requant rq[2];
@@ -94,7 +117,8 @@ typedef struct oct_mma_tiles {
 } oct_mma_tiles;
 
 extern const oct_mma_tiles oct_mma_tiles_s8, oct_mma_tiles_u8, oct_mma_tiles_f16,
-    oct_mma_tiles_tf32;
+    oct_mma_tiles_tf32, oct_mma_tiles_s8_curve, oct_mma_tiles_s8_half, oct_mma_tiles_s8_float,
+    oct_mma_tiles_f16_curve;
 
 #ifdef __cplusplus
 }

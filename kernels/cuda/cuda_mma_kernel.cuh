@@ -18,7 +18,7 @@
 #include "kernels/cuda/cuda_mma_load.cuh"
 #include "kernels/cuda/cuda_mma_store.cuh"
 
-template <class C>
+template <class C, oct_mma_finish F>
 __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
     oct_mma_kernel(const __grid_constant__ oct_mma_args p)
 {
@@ -30,12 +30,13 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
 #endif
     const uint32_t ring = oct_smem(oct_mma_memory);
     uint8_t *const staging = oct_mma_memory + C::STAGES * C::STAGE;
-    const bool prefetches = p.fast && p.res;
-    const int row_bytes = oct_mma_staged_row<C>(p);
+    const bool fast = F != OCT_MMA_PLAIN || p.fast, prefetches = fast && p.res;
+    constexpr int TILE = C::BM * C::BN * oct_mma_out<C, F>; /* staged bytes */
+    const int row_bytes = oct_mma_staged_row<C, F>(p);
     oct_let_next_start();
     oct_mma_loader<C> loader(p);
     const oct_mma_computer<C> computer;
-    const oct_mma_storer<C> storer(p, computer);
+    const oct_mma_storer<C, F> storer(p, computer);
     oct_wait_for_inputs();
 
     if (prefetches)
@@ -63,8 +64,7 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
                 computer.by_warpgroup(sum, ring + (uint32_t)(from * C::STAGE));
             loader.load(ring + (uint32_t)(into * C::STAGE));
             if (prefetches && k == 0)
-                storer.prefetch(staging + (turn ^ 1) * (C::BM * C::BN * C::Op::out),
-                                tile + (int)gridDim.x);
+                storer.prefetch(staging + (turn ^ 1) * TILE, tile + (int)gridDim.x);
             oct_cp_commit();
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
             if constexpr (C::WG)
@@ -79,20 +79,20 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
         if constexpr (C::WG)
             oct_wg_wait<0>();
 #endif
-        uint8_t *const staged = staging + (prefetches ? turn * (C::BM * C::BN * C::Op::out) : 0);
+        uint8_t *const staged = staging + (prefetches ? turn * TILE : 0);
         if (prefetches) {
             if (p.k_steps * 2 <= C::AHEAD) { /* the ring ran less ahead than the residuals */
                 oct_cp_wait<1>();
                 __syncthreads();
             }
             storer.template fast<true>(sum, staged, at);
-        } else if (p.fast) {
+        } else if (fast) {
             storer.template fast<false>(sum, staged, at);
-        } else {
+        } else if constexpr (F == OCT_MMA_PLAIN) {
             storer.general(sum, staged, row_bytes, at);
         }
         __syncthreads();
-        if (p.fast)
+        if (fast)
             storer.write(staged, at);
         else
             storer.write_any(staged, row_bytes, at);
@@ -100,10 +100,11 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
 #endif
 }
 
+/* A file defines OCT_MMA_FINISH first, for which its kernels are. */
 #define OCT_MMA_TILE(type, name, C)                                                       \
     {                                                                                     \
         name, type, C::LOAD, C::BM, C::BN, C::BK, C::THREADS, C::STAGES *C::STAGE, C::WG, \
-            (const void *)oct_mma_kernel<C>                                               \
+            (const void *)oct_mma_kernel<C, OCT_MMA_FINISH>                               \
     }
 
 #endif /* OCT_KERNELS_CUDA_CUDA_MMA_KERNEL_CUH */

@@ -5,6 +5,7 @@
 #ifndef OCT_KERNELS_CUDA_CUDA_MMA_STORE_CUH
 #define OCT_KERNELS_CUDA_CUDA_MMA_STORE_CUH
 
+#include "kernels/cuda/cuda_mma_act.cuh"
 #include "kernels/cuda/cuda_mma_compute.cuh"
 
 /* Rounds to the nearest even integer; |v| < 2^22. */
@@ -13,16 +14,17 @@ OCT_MMA_DEV int32_t oct_mma_round(float v)
     return __float_as_int(v + 12582912.0f);
 }
 
-OCT_MMA_DEV float oct_mma_bound(float v, float lo, float hi)
-{
-    asm("max.NaN.f32 %0, %0, %1;\n\tmin.NaN.f32 %0, %0, %2;" : "+f"(v) : "f"(lo), "f"(hi));
-    return v;
-}
+/* Bytes of a result that finish F stores. */
+template <class C, oct_mma_finish F>
+constexpr int oct_mma_out = F == OCT_MMA_HALF    ? 2
+                            : F == OCT_MMA_FLOAT ? 4
+                                                 : C::Op::out;
 
-template <class C>
+template <class C, oct_mma_finish F>
 struct oct_mma_storer {
     typedef typename C::acc acc;
-    static constexpr int ROW = C::BN * C::Op::out; /* bytes of a staged row, fast */
+    static constexpr int OUT = oct_mma_out<C, F>;
+    static constexpr int ROW = C::BN * OUT; /* bytes of a staged row, fast */
     const oct_mma_args &p;
     const oct_mma_computer<C> &at;
     uint32_t base, flip; /* this thread's first row of sums; its permutation of pieces */
@@ -32,7 +34,7 @@ struct oct_mma_storer {
         : p(args), at(computer)
     {
         const int row = at.wm + (at.lane >> 2);
-        base = (uint32_t)(row * ROW + (at.lane & 3) * 2 * C::Op::out % 16);
+        base = (uint32_t)(row * ROW + (at.lane & 3) * 2 * OUT % 16);
         flip = (uint32_t)(ROW == 64 ? (row >> 1) & 3 : row & 7);
     }
 
@@ -58,25 +60,30 @@ struct oct_mma_storer {
         }
     }
 
-    /* f(offset of the staged pair, index of the pair of sums, m and b of both) */
-    template <class F>
-    __device__ __forceinline__ void pairs(const oct_mma_place_of_tile &t, F f) const
+    /* f(offset of the staged pair, index of the pair of sums, m and b of both) for the sums of
+     * columns ni * 8 on */
+    template <class Visit>
+    __device__ __forceinline__ void pairs_of(int ni, const oct_mma_place_of_tile &t, Visit f) const
     {
         const float *mb = p.mb + 2 * (t.group * p.n_even + t.n0 + at.wn + (at.lane & 3) * 2);
+        const float4 q = *reinterpret_cast<const float4 *>(mb + ni * 16);
+        const uint32_t piece = (uint32_t)((at.wn + ni * 8 + (at.lane & 3) * 2) * OUT) >> 4;
+        const uint32_t place = base + ((piece ^ flip) << 4);
+        const uint32_t odd = OUT == 1 ? (uint32_t)(ni & 1) * 8 : 0;
 #pragma unroll
-        for (int ni = 0; ni < C::NI; ni++) {
-            const float4 q = *reinterpret_cast<const float4 *>(mb + ni * 16);
-            const uint32_t piece =
-                (uint32_t)((at.wn + ni * 8 + (at.lane & 3) * 2) * C::Op::out) >> 4;
-            const uint32_t place = base + ((piece ^ flip) << 4);
-            const uint32_t odd = C::Op::out == 1 ? (uint32_t)(ni & 1) * 8 : 0;
+        for (int mi = 0; mi < C::MI; mi++)
 #pragma unroll
-            for (int mi = 0; mi < C::MI; mi++)
+            for (int half = 0; half < 2; half++)
+                f(place + odd + (uint32_t)((mi * 16 + half * 8) * ROW),
+                  (mi * C::NI + ni) * 4 + half * 2, q);
+    }
+
+    template <class Visit>
+    __device__ __forceinline__ void pairs(const oct_mma_place_of_tile &t, Visit f) const
+    {
 #pragma unroll
-                for (int half = 0; half < 2; half++)
-                    f(place + odd + (uint32_t)((mi * 16 + half * 8) * ROW),
-                      (mi * C::NI + ni) * 4 + half * 2, q);
-        }
+        for (int ni = 0; ni < C::NI; ni++)
+            pairs_of(ni, t, f);
     }
 
     template <bool RES, bool AS_FLOAT>
@@ -132,11 +139,89 @@ struct oct_mma_storer {
         });
     }
 
+    template <bool AS_FLOAT>
+    static __device__ __forceinline__ float real(acc sum)
+    {
+        if constexpr (AS_FLOAT)
+            return __int_as_float(sum) - 12582912.0f;
+        else
+            return (float)sum;
+    }
+
+    template <bool RES>
+    __device__ __forceinline__ float2 with_residual(float2 v, const uint8_t *place) const
+    {
+        if constexpr (!RES) {
+            return v;
+        } else if constexpr (OUT == 1) {
+            const uint32_t r = (uint32_t) * reinterpret_cast<const uint16_t *>(place) ^ p.res_flip;
+            return make_float2(fmaf((float)(r & 255) - p.res_z, p.res_r, v.x),
+                               fmaf((float)((r >> 8) & 255) - p.res_z, p.res_r, v.y));
+        } else {
+            float2 r;
+            if constexpr (OUT == 2)
+                r = __half22float2(*reinterpret_cast<const __half2 *>(place));
+            else
+                r = *reinterpret_cast<const float2 *>(place);
+            return make_float2(v.x + r.x, v.y + r.y);
+        }
+    }
+
+    __device__ __forceinline__ void put(uint8_t *place, float v0, float v1) const
+    {
+        if constexpr (OUT == 1) {
+            const int q0 = oct_mma_round(fminf(fmaxf(v0 * p.to_q, p.lo), p.hi)) + p.zero;
+            const int q1 = oct_mma_round(fminf(fmaxf(v1 * p.to_q, p.lo), p.hi)) + p.zero;
+            *reinterpret_cast<uint16_t *>(place) =
+                (uint16_t)__byte_perm((uint32_t)q0, (uint32_t)q1, 0x40);
+        } else if constexpr (OUT == 2) {
+            *reinterpret_cast<__half2 *>(place) = __floats2half2_rn(v0, v1);
+        } else {
+            *reinterpret_cast<float2 *>(place) = make_float2(v0, v1);
+        }
+    }
+
+    /* A few columns at a time, so that one branch to the activation serves 8 or more values. */
+    template <bool RES, bool AS_FLOAT>
+    __device__ __forceinline__ void curved(const acc (&sum)[C::SUMS], uint8_t *staged,
+                                           const oct_mma_place_of_tile &t) const
+    {
+        constexpr int COLUMNS = C::MI == 1 ? 2 : 1, N = COLUMNS * C::MI * 4;
+#pragma unroll
+        for (int ni = 0; ni < C::NI; ni += COLUMNS) {
+            float v[N];
+            int n = 0;
+#pragma unroll
+            for (int j = 0; j < COLUMNS; j++)
+                pairs_of(ni + j, t, [&](uint32_t to, int i, const float4 &q) {
+                    const float2 x =
+                        with_residual<RES>(make_float2(fmaf(real<AS_FLOAT>(sum[i]), q.x, q.y),
+                                                       fmaf(real<AS_FLOAT>(sum[i + 1]), q.z, q.w)),
+                                           staged + to);
+                    v[n++] = x.x;
+                    v[n++] = x.y;
+                });
+            oct_mma_activate(p, v);
+            n = 0;
+#pragma unroll
+            for (int j = 0; j < COLUMNS; j++)
+                pairs_of(ni + j, t, [&](uint32_t to, int, const float4 &) {
+                    put(staged + to, v[n], v[n + 1]);
+                    n += 2;
+                });
+        }
+    }
+
     template <bool RES>
     __device__ __forceinline__ void fast(const acc (&sum)[C::SUMS], uint8_t *staged,
                                          const oct_mma_place_of_tile &t) const
     {
-        if constexpr (C::Op::integer) {
+        if constexpr (F != OCT_MMA_PLAIN) {
+            if (C::Op::integer && p.int_as_float)
+                curved<RES, C::Op::integer>(sum, staged, t);
+            else
+                curved<RES, false>(sum, staged, t);
+        } else if constexpr (C::Op::integer) {
             if (p.int_as_float)
                 fast_q8<RES, true>(sum, staged, t);
             else
@@ -250,7 +335,7 @@ struct oct_mma_storer {
     /* Whole 16-byte pieces, and the tile does not end inside one. */
     __device__ __forceinline__ bool whole(const oct_mma_place_of_tile &t, int vec) const
     {
-        return vec == 16 && ((p.n - t.n0) * C::Op::out >= ROW || p.n * C::Op::out % 16 == 0);
+        return vec == 16 && ((p.n - t.n0) * OUT >= ROW || p.n * OUT % 16 == 0);
     }
 
     __device__ __forceinline__ void write(const uint8_t *staged,
@@ -262,18 +347,23 @@ struct oct_mma_storer {
         }
         const int row = (int)threadIdx.x / PER_ROW, byte = (int)threadIdx.x % PER_ROW * 16;
         const int rows = t.rows - row;
-        const bool in = byte < (p.n - t.n0) * C::Op::out;
+        const bool in = byte < (p.n - t.n0) * OUT;
         uint8_t *to =
-            p.y + (int64_t)(t.m0 + row) * p.y_pixel + ((t.group * p.n + t.n0) * C::Op::out + byte);
-        uint4 piece[C::BM / ROWS];
+            p.y + (int64_t)(t.m0 + row) * p.y_pixel + ((t.group * p.n + t.n0) * OUT + byte);
+        constexpr int ALL = C::BM / ROWS, MOST = ALL < 8 ? ALL : 8; /* registers at once */
 #pragma unroll
-        for (int j = 0; j < C::BM / ROWS; j++)
-            piece[j] = *reinterpret_cast<const uint4 *>(staged +
-                                                        oct_mma_staged(row + j * ROWS, byte, ROW));
+        for (int from = 0; from < ALL; from += MOST) {
+            uint4 piece[MOST];
 #pragma unroll
-        for (int j = 0; j < C::BM / ROWS; j++)
-            if (in && j * ROWS < rows)
-                *reinterpret_cast<uint4 *>(to + (int64_t)j * ROWS * p.y_pixel) = piece[j];
+            for (int j = 0; j < MOST; j++)
+                piece[j] = *reinterpret_cast<const uint4 *>(
+                    staged + oct_mma_staged(row + (from + j) * ROWS, byte, ROW));
+#pragma unroll
+            for (int j = 0; j < MOST; j++)
+                if (in && (from + j) * ROWS < rows)
+                    *reinterpret_cast<uint4 *>(to + (int64_t)(from + j) * ROWS * p.y_pixel) =
+                        piece[j];
+        }
     }
 
     /* Queues the residuals of a tile into its staging place. */
@@ -283,9 +373,9 @@ struct oct_mma_storer {
             return;
         const oct_mma_place_of_tile t = oct_mma_locate<C>(p, tile);
         const int row = (int)threadIdx.x / PER_ROW, byte = (int)threadIdx.x % PER_ROW * 16;
-        const int rows = t.rows - row, left = min((p.n - t.n0) * C::Op::out - byte, 16);
-        const uint8_t *from = p.res + (int64_t)(t.m0 + row) * p.res_pixel +
-                              ((t.group * p.n + t.n0) * C::Op::out + byte);
+        const int rows = t.rows - row, left = min((p.n - t.n0) * OUT - byte, 16);
+        const uint8_t *from =
+            p.res + (int64_t)(t.m0 + row) * p.res_pixel + ((t.group * p.n + t.n0) * OUT + byte);
         const uint32_t to = oct_smem(staged);
         if (left <= 0)
             return;
@@ -309,11 +399,11 @@ struct oct_mma_storer {
 };
 
 /* Bytes of a row of staged results. */
-template <class C>
+template <class C, oct_mma_finish F>
 OCT_MMA_DEV int oct_mma_staged_row(const oct_mma_args &p)
 {
-    if (p.fast)
-        return C::BN * C::Op::out;
+    if (F != OCT_MMA_PLAIN || p.fast)
+        return C::BN * oct_mma_out<C, F>;
     if (p.y_type == OCT_DT_F16)
         return C::BN * 2;
     return p.y_type == OCT_DT_S8 || p.y_type == OCT_DT_U8 ? C::BN : C::BN * 4;

@@ -4,6 +4,8 @@
  */
 #include "kernels/cuda/cuda_stem.cuh"
 
+#define OCT_MMA_FINISH OCT_MMA_PLAIN
+
 typedef oct_mma_shape<oct_op_u8, 128, 128, 64, 64, 64, 4, 2> t0;
 typedef oct_mma_shape<oct_op_u8, 128, 64, 64, 32, 64, 4, 3> t1;
 typedef oct_mma_shape<oct_op_u8, 64, 64, 32, 32, 64, 4, 4> t2;

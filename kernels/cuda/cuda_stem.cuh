@@ -148,7 +148,7 @@ struct oct_stem {
 };
 
 /* Shared memory: weights, quads, two sets of rows, staged results. */
-template <class Op>
+template <class Op, oct_mma_finish F>
 __global__ void __launch_bounds__(128, 3) oct_stem_kernel(const __grid_constant__ oct_mma_args p)
 {
 #if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ >= 800)
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(128, 3) oct_stem_kernel(const __grid_constant_
     const oct_stem<Op> stem(p);
     const int rows_bytes = p.kernel_h * p.stem_pitch;
     uint8_t *const staged = oct_mma_memory;
-    const int row_bytes = oct_mma_staged_row<C>(p);
+    const int row_bytes = oct_mma_staged_row<C, F>(p);
     uint8_t *const weights = staged + C::BM * row_bytes;
     int2 *const quads = reinterpret_cast<int2 *>(weights + 64 * (p.k_row + 16));
     uint8_t *const rows = reinterpret_cast<uint8_t *>(quads + p.k_row / 4);
@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(128, 3) oct_stem_kernel(const __grid_constant_
     stem.load_weights(oct_smem(weights));
     stem.make_quads(quads);
     const oct_mma_computer<C> computer;
-    const oct_mma_storer<C> storer(p, computer);
+    const oct_mma_storer<C, F> storer(p, computer);
     oct_wait_for_inputs();
 
     stem.load_rows(oct_smem(rows), (int)blockIdx.x);
@@ -183,12 +183,12 @@ __global__ void __launch_bounds__(128, 3) oct_stem_kernel(const __grid_constant_
         stem.load_rows(oct_smem(rows + (turn ^ 1) * rows_bytes), tile + (int)gridDim.x);
         oct_cp_commit();
         stem.compute(sum, rows + turn * rows_bytes, oct_smem(weights), quads, r.shift, computer);
-        if (p.fast && !p.res)
+        if (F != OCT_MMA_PLAIN || (p.fast && !p.res))
             storer.template fast<false>(sum, staged, at);
-        else
+        else if constexpr (F == OCT_MMA_PLAIN)
             storer.general(sum, staged, row_bytes, at);
         __syncthreads();
-        if (p.fast)
+        if (F != OCT_MMA_PLAIN || p.fast)
             storer.write(staged, at);
         else
             storer.write_any(staged, row_bytes, at);
@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(128, 3) oct_stem_kernel(const __grid_constant_
 #define OCT_STEM_TILE(type, name, Op)                              \
     {                                                              \
         name, type, OCT_MMA_LOAD_STEM, 128, 64, 32, 128, 0, false, \
-            (const void *)oct_stem_kernel<Op>                      \
+            (const void *)oct_stem_kernel<Op, OCT_MMA_FINISH>      \
     }
 
 #endif /* OCT_KERNELS_CUDA_CUDA_STEM_CUH */

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """PyTorch's speed on this machine's GPU: what octet's figures are set beside.
 
-    gpu_peers.py [--models resnet50,mobilenet_v2] [--batches 1,128] [--json FILE]
+    gpu_peers.py [--models resnet50,yolov8n@640] [--batches 1,128] [--precisions fp16] [--json FILE]
+
+Names are torchvision's, or those of tests/conformance/export_models.py with the side of the picture.
 
 Random weights and inputs, channels-last, eval mode, one CUDA graph per case, inputs on the
 device. Each figure is the median of at least 15 timed groups of replays after warming up. Prints a
@@ -10,7 +12,9 @@ table of images per second and the copy bandwidth and matrix rates that bound ev
 """
 import argparse
 import json
+import pathlib
 import statistics
+import sys
 
 import torch
 import torchvision
@@ -55,16 +59,29 @@ def graphed(model, x):
     return graph
 
 
+def make_model(name):
+    """The model and the side of its input."""
+    name, _, side = name.partition("@")
+    if not side:
+        return torchvision.models.get_model(name, weights=None), 224
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "conformance"))
+    import export_models
+    return export_models.MODELS[name][0](), int(side)
+
+
 def rate(name, precision, batch):
     torch.manual_seed(1)
     torch.backends.cudnn.benchmark = True
     set_tf32(precision == "tf32")
     dtype = torch.float16 if precision == "fp16" else torch.float32
-    model = torchvision.models.get_model(name, weights=None).eval().cuda().to(dtype)
+    model, side = make_model(name)
+    model = model.eval().cuda().to(dtype)
+    torch.set_default_device("cuda")  # for what forward() makes
     model = model.to(memory_format=torch.channels_last)
-    x = torch.randn(batch, 3, 224, 224, device="cuda", dtype=dtype)
+    x = torch.randn(batch, 3, side, side, device="cuda", dtype=dtype)
     x = x.to(memory_format=torch.channels_last)
     graph = graphed(model, x)
+    torch.set_default_device("cpu")
     return batch / seconds(graph.replay)
 
 
@@ -89,21 +106,23 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--models", default="resnet50,mobilenet_v2,efficientnet_b0,vit_b_16")
     p.add_argument("--batches", default="1,128")
+    p.add_argument("--precisions", default=",".join(PRECISIONS))
     p.add_argument("--json")
     args = p.parse_args()
+    precisions = args.precisions.split(",")
     out = {"device": torch.cuda.get_device_name(0), "torch": torch.__version__,
            "ceilings": ceilings(), "images_per_s": {}}
     for k, v in out["ceilings"].items():
         print(f"{k:22} {v:10.1f}")
-    print(f"{'model':18} {'batch':>5} " + " ".join(f"{p:>9}" for p in PRECISIONS), flush=True)
+    print(f"{'model':18} {'batch':>5} " + " ".join(f"{p:>9}" for p in precisions), flush=True)
     for name in args.models.split(","):
         for batch in map(int, args.batches.split(",")):
             row = {}
-            for precision in PRECISIONS:
+            for precision in precisions:
                 row[precision] = rate(name, precision, batch)
                 torch.cuda.empty_cache()
             out["images_per_s"][f"{name}/{batch}"] = row
-            print(f"{name:18} {batch:5} " + " ".join(f"{row[p]:9.0f}" for p in PRECISIONS),
+            print(f"{name:18} {batch:5} " + " ".join(f"{row[p]:9.0f}" for p in precisions),
                   flush=True)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:

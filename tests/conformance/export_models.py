@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes ONNX exports of well-known architectures with seeded random weights.
 
-usage: export_models.py OUT_DIR [NAME ...]      (Debian: python3-torch, python3-torchvision)
+usage: export_models.py OUT_DIR [NAME[@SIZE] ...]   (Debian: python3-torch, python3-torchvision)
 
 Batch normalization gets the statistics of one random batch, so that activations neither
 vanish nor explode. CNNs are exported twice: batch normalization folded, and as it is (_bn).
@@ -280,7 +280,9 @@ def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[2:] or MODELS:
-        make, size, has_bn = MODELS[name]
+        architecture, _, side = name.partition("@")
+        make, size, has_bn = MODELS[architecture]
+        size = int(side or size)
         variants = [(f"{name}.onnx", True)] + ([(f"{name}_bn.onnx", False)] if has_bn else [])
         if all((out / file).exists() for file, _ in variants):
             continue

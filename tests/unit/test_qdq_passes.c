@@ -137,6 +137,55 @@ static void data_movers_run_on_integers(void **state)
     assert_int_equal(output_of(f, "pool", 0)->dtype, OCT_DT_S8);
 }
 
+/* Conv -> Split -> a Conv on each half; the halves have `half` and TENTH as scales. */
+static void split_block(fixture *f, const oct_qparams *half)
+{
+    static const int64_t sizes[] = {4, 4};
+    const oct_attr_axis at = {.axis = 1, .num_outputs = 2};
+    const oct_shape two = {.n_dims = 1, .dim = {2}};
+    oct_value_id parts[2], count;
+    oct_node_id made;
+    const oct_value_id c1 = conv(f, "c1", pair(f, input(f), &TENTH), OCT_DT_S8);
+    assert_int_equal(
+        oct_graph_add_constant(f->g, f->ctx, "sizes", OCT_DT_S64, &two, sizes, true, &count),
+        OCT_OK);
+    for (int i = 0; i < 2; i++) {
+        const oct_shape part = {.n_dims = 4, .dim = {1, 4, 8, 8}};
+        assert_int_equal(
+            oct_graph_add_value(f->g, f->ctx, i ? "right" : "left", OCT_DT_F32, &part, &parts[i]),
+            OCT_OK);
+    }
+    const oct_value_id in[] = {c1, count};
+    assert_int_equal(
+        oct_graph_add_node(f->g, f->ctx, OCT_OP_SPLIT, "split", &at, in, 2, parts, 2, &made),
+        OCT_OK);
+    const oct_attr_axis join = {.axis = 1};
+    const oct_value_id l = pair(f, parts[0], half), r = pair(f, parts[1], &TENTH);
+    const oct_value_id joined =
+        gb_node(f->g, f->ctx, OCT_OP_CONCAT, "join", &join, NULL, GB_IN(r, l));
+    gb_output(f->g, f->ctx, conv(f, "c2", pair(f, joined, &TENTH), OCT_DT_S8));
+    run_passes(f);
+}
+
+static void a_split_into_parts_of_one_scale_is_one_of_integers(void **state)
+{
+    fixture *f = *state;
+    split_block(f, &TENTH);
+    assert_int_equal(gb_count(f->g, OCT_OP_QUANTIZE_LINEAR), 1);
+    assert_int_equal(gb_count(f->g, OCT_OP_DEQUANTIZE_LINEAR), 0);
+    assert_int_equal(output_of(f, "c1", 0)->dtype, OCT_DT_S8);
+    assert_int_equal(output_of(f, "split", 0)->dtype, OCT_DT_S8);
+    assert_true(output_of(f, "split", 1)->quant.q->scale == TENTH.scale);
+}
+
+static void a_split_into_parts_of_two_scales_stays_real(void **state)
+{
+    fixture *f = *state;
+    split_block(f, &FIFTH);
+    assert_int_equal(output_of(f, "split", 0)->dtype, OCT_DT_F32);
+    assert_int_equal(output_of(f, "c1", 0)->dtype, OCT_DT_F32);
+}
+
 static void an_add_between_pairs_becomes_integer_and_absorbs_relu(void **state)
 {
     fixture *f = *state;
@@ -243,6 +292,8 @@ int main(void)
         TEST(convolutions_in_a_row_stay_in_integers),
         TEST(a_real_reader_gets_a_second_output),
         TEST(data_movers_run_on_integers),
+        TEST(a_split_into_parts_of_one_scale_is_one_of_integers),
+        TEST(a_split_into_parts_of_two_scales_stays_real),
         TEST(an_add_between_pairs_becomes_integer_and_absorbs_relu),
         TEST(unary_functions_become_tables),
         TEST(u8_weights_are_recentred),
