@@ -243,7 +243,9 @@ static void run_candidate(oct_backend *be, bound *b, const oct_candidate *c, con
     if (shared >= 0)
         in[shared] = out[0];
     const oct_run_args args = {in, out, buffer_to(be, &ws), device ? kc_state.stream : NULL};
-    if (o->captured)
+    if (o->survey)
+        kc_names_of(p, be, &args, o->survey);
+    else if (o->captured)
         run_captured(be, p, &args, c->name);
     else
         run_plain(be, p, &args, c->name);
@@ -266,5 +268,14 @@ void kc_result(kcase *k, oct_backend *be, const oct_candidate *c, const kc_offer
         if (o->strided)
             check_neighbours(&b.out[i].desc, &b.out_buf[i], c->name);
     }
+    unbind(be, &b);
+}
+
+void kc_survey(kcase *k, oct_backend *be, const oct_candidate *c, kc_offer o, kc_names *names)
+{
+    bound b;
+    bind(k, &b, &o);
+    o.survey = names;
+    run_candidate(be, &b, c, &o);
     unbind(be, &b);
 }

@@ -191,11 +191,17 @@ static void run_history(kind k, oct_dtype dt, size_t n_each)
     free(b.x);
 }
 
+/* The largest size is left out where OCT_KCASE_SMALL is set: for compute-sanitizer. */
 static void test_equals_host(void **state)
 {
     static const size_t sizes[] = {1, 31, 1000, 12345, 200704};
+    const bool small = getenv("OCT_KCASE_SMALL") != NULL;
+    const size_t n_sizes = sizeof sizes / sizeof sizes[0] - small;
+    (void)state;
+    if (small)
+        print_message("left out: %zu values an image\n", sizes[n_sizes]);
     for (int k = 0; k < N_KINDS; k++)
-        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (size_t i = 0; i < n_sizes; i++) {
             run_history((kind)k, OCT_DT_F32, sizes[i]);
             run_history((kind)k, OCT_DT_F16, sizes[i]);
         }
