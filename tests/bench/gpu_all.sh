@@ -5,21 +5,35 @@
 #   tests/bench/gpu_all.sh                     builds build/gpu from these sources first
 #   BIN=DIR tests/bench/gpu_all.sh             programs built elsewhere (octet, run_node_tests, test_*)
 #
+# ONLY    parts to run, of these (default all):
+#   kernels    every kernel against `ref`              node    the ONNX operator tests
+#   sanitize   memcheck and racecheck over the kernels (gpu_sanitize.py)
+#   models     MODELS against ONNX Runtime, f32, f16   exports EXPORTS likewise, all topologies
+#   scales     calibration on both devices (gpu_scales.py)
+#   flat       memory by the number of images          cifar10 top-1 on both devices
+#   bench      BENCH: latency and throughput
 # MODELS  folder of ONNX models            (default ../shared/data/models)
-# DATA    folder with imagenet100/         (default ../shared/data)
+# DATA    folder with imagenet100/, cifar10/ (default ../shared/data)
 # BENCH   folder of ONNX models to measure (default MODELS)
-# BATCHES 1,128     PRECISIONS "fp32 tf32 fp16"     SECONDS_EACH 1     ONLY "kernels node models bench"
+# EXPORTS names of export_models.py        COUNTS  512,1024,2048,4096 images of `flat`
+# BATCHES 1,128     PRECISIONS "fp32 tf32 fp16"     SECONDS_EACH 1
+# LIMIT   seconds for `sanitize` (600)     JOBS    processes at a time (all cores)
 # OUT     where logs and results.json go   (default build/gpu_all)
 #
-# Needs python3 with numpy, onnx, onnxruntime and Pillow for `node` and `models`; a part whose
-# needs are missing is skipped, saying so. Exit 77 without a GPU, 1 when something failed.
+# Needs python3 with numpy, onnx, onnxruntime and Pillow for all but kernels, sanitize and bench, and
+# torch and torchvision for exports and flat; a part whose needs are missing is skipped, saying so.
+# Exit 77 without a GPU, 1 when something failed.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 2
 root=$PWD
 BIN=${BIN:-} MODELS=${MODELS:-$root/../shared/data/models} DATA=${DATA:-$root/../shared/data}
 BENCH=${BENCH:-$MODELS} BATCHES=${BATCHES:-1,128} PRECISIONS=${PRECISIONS:-fp32 tf32 fp16}
-SECONDS_EACH=${SECONDS_EACH:-1} ONLY=${ONLY:-kernels node models bench} OUT=${OUT:-$root/build/gpu_all}
-PYTHON=${PYTHON:-python3}
+ALL="kernels sanitize node models exports scales flat cifar10 bench"
+SECONDS_EACH=${SECONDS_EACH:-1} ONLY=${ONLY:-$ALL} OUT=${OUT:-$root/build/gpu_all}
+PYTHON=${PYTHON:-python3} JOBS=${JOBS:-$(nproc)} LIMIT=${LIMIT:-600}
+COUNTS=${COUNTS:-512,1024,2048,4096}
+EXPORTS=${EXPORTS:-resnet50 mobilenet_v2 mobilenet_v3_large efficientnet_b0 densenet121 inception_v3
+    shufflenet_v2 regnet_y_400mf convnext_tiny vit_b_16 swin_t yolov5s yolov8n unet deeplabv3}
 mkdir -p "$OUT"
 
 build() {
@@ -76,16 +90,80 @@ node() {
     esac
 }
 
-models() {
-    local code
-    timeout 300 "$PYTHON" tests/conformance/models.py "$BIN/octet" "$MODELS" "$DATA" \
-        --backends cuda,cuda:fp16 --largest-only >"$OUT/models.log" 2>&1
-    code=$?
-    [ $code -eq 77 ] && row models all skipped "$(grep SKIPPED "$OUT/models.log" | head -1)"
+sanitize() {
+    local verdict tool rest
+    "$PYTHON" tests/bench/gpu_sanitize.py "$BIN" "$OUT/sanitize" --jobs "$JOBS" --limit "$LIMIT" \
+        >"$OUT/sanitize.log" 2>&1
+    [ $? -eq 77 ] && row sanitize all skipped "$(grep SKIPPED "$OUT/sanitize.log")"
+    while read -r verdict tool name rest; do
+        case $verdict in ok | FAILED) row sanitize "$tool $name" "$verdict" "${rest:0:200}" ;; esac
+    done <"$OUT/sanitize.log"
+    tail -1 "$OUT/sanitize.log"
+}
+
+# part, folder of models
+against_oracle() {
+    local verdict name backend ratio rest
+    timeout 600 "$PYTHON" tests/conformance/models.py "$BIN/octet" "$2" "$DATA" --jobs "$JOBS" \
+        --backends cuda,cuda:fp16 --largest-only >"$OUT/$1.log" 2>&1
+    case $? in
+    77) row "$1" all skipped "$(grep SKIPPED "$OUT/$1.log" | head -1)" ;;
+    0 | 1) ;;
+    *) row "$1" all FAILED "$(tail -1 "$OUT/$1.log" | cut -c1-150)" ;;
+    esac
     while read -r verdict name backend _ _ ratio rest; do
         [ "$verdict" = ok ] || [ "$verdict" = FAILED ] || continue
-        row models "$name $backend" "$verdict" "$ratio $rest"
-    done <"$OUT/models.log"
+        row "$1" "$name $backend" "$verdict" "$ratio $rest"
+    done <"$OUT/$1.log"
+}
+
+models() {
+    against_oracle models "$MODELS"
+}
+
+# Makes those of "$@" that $OUT/exports has not; a topology that torch cannot make is named.
+export_models() {
+    mkdir -p "$OUT/exports"
+    printf '%s\n' "$@" | OMP_NUM_THREADS=2 xargs -P $(((JOBS + 1) / 2)) -n 1 \
+        "$PYTHON" tests/conformance/export_models.py "$OUT/exports" >"$OUT/export.log" 2>&1
+}
+
+exports() {
+    local name
+    export_models $EXPORTS
+    for name in $EXPORTS; do
+        [ -f "$OUT/exports/$name.onnx" ] || row exports "$name" skipped "$(tail -1 "$OUT/export.log" | cut -c1-120)"
+    done
+    against_oracle exports "$OUT/exports"
+}
+
+# A script's own table goes to the log and to stdout, its last line to the table.
+by_script() { # part, case, command ...
+    local part=$1 name=$2 code
+    shift 2
+    timeout 600 "$@" >"$OUT/$part.$name.log" 2>&1
+    code=$?
+    cat "$OUT/$part.$name.log"
+    case $code in
+    0) row "$part" "$name" ok "$(tail -1 "$OUT/$part.$name.log")" ;;
+    77) row "$part" "$name" skipped "$(tail -1 "$OUT/$part.$name.log")" ;;
+    *) row "$part" "$name" FAILED "$(tail -1 "$OUT/$part.$name.log" | cut -c1-150)" ;;
+    esac
+}
+
+scales() {
+    by_script scales cpu,cuda "$PYTHON" tests/bench/gpu_scales.py "$BIN/octet" "$DATA" --show \
+        --jobs "$JOBS"
+}
+
+flat() {
+    export_models resnet50
+    by_script flat resnet50 "$PYTHON" tests/bench/gpu_calibration.py "$BIN/octet" \
+        "$OUT/exports/resnet50.onnx" "$DATA/imagenet100" --images "64,$COUNTS"
+}
+
+cifar10() {
+    by_script cifar10 top-1 "$PYTHON" tests/bench/gpu_cifar10.py "$BIN/octet" "$DATA"
 }
 
 bench() {
@@ -114,7 +192,7 @@ PY
     done
 }
 
-for part in kernels node models bench; do
+for part in $ALL; do
     wants $part && $part
 done
 

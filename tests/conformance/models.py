@@ -10,6 +10,7 @@ Run by ctest as conformance.models with the oracle venv's Python. Exits 77 (skip
 where oracle or data are absent, 1 there when CI=true.
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -83,14 +84,18 @@ def f32_twin(model):
     return model
 
 
-def run_oracle(path, feeds, half):
+def open_oracle(model, jobs):
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    if jobs > 1:
+        options.intra_op_num_threads = max(1, (os.cpu_count() or 1) // jobs)
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run_oracle(session, path, feeds, half):
     if half:
-        model = f32_twin(onnx.load(path)).SerializeToString()
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        return session.run(None, {k: v.astype(np.float32) for k, v in feeds.items()})
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        twin = open_oracle(f32_twin(onnx.load(path)).SerializeToString(), 1)
+        return twin.run(None, {k: v.astype(np.float32) for k, v in feeds.items()})
     return session.run(None, feeds)
 
 
@@ -130,17 +135,16 @@ def worst(ours, theirs):
     return ratio
 
 
-def check(octet, path, images, backends, batch):
+def check(octet, path, info, images, backends, batch):
     name = path.stem
-    info = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     half = any(i.type == "tensor(float16)" for i in info.get_inputs())
     feeds = {}
     for i in info.get_inputs():
         shape = concrete(i.shape, batch)
         x = np.stack([picture(images[k % len(images)], shape, name) for k in range(shape[0])])
         feeds[i.name] = x.astype(DTYPES[i.type])
-    want = run_oracle(path, feeds, half)
-    bad = []
+    want = run_oracle(info, path, feeds, half)
+    bad, lines = [], []
     for backend in backends:
         with tempfile.TemporaryDirectory() as tmp:
             got, error = run_octet(octet, path, feeds, len(want), backend, tmp)
@@ -149,17 +153,17 @@ def check(octet, path, images, backends, batch):
                  if backend.endswith("fp16") else
                  HALF_TOLERANCE if half else TOLERANCE)
         verdict = "ok" if ratio <= limit else "FAILED"
-        print(f"{verdict:7}{name:34}{backend:10}batch {next(iter(feeds.values())).shape[0]}  "
-              f"{ratio:.2e}  {' '.join(error or [])}", flush=True)
+        lines.append(f"{verdict:7}{name:34}{backend:10}batch {next(iter(feeds.values())).shape[0]}  "
+                     f"{ratio:.2e}  {' '.join(error or [])}")
         if ratio > limit:
             bad.append(f"{name} on {backend}")
+    print("\n".join(lines), flush=True)
     return bad
 
 
-def batches(path, n):
+def batches(session, n):
     """1, and where the model leaves the batch open also n."""
-    first = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).get_inputs()[0]
-    return (1,) if isinstance(first.shape[0], int) else (1, n)
+    return (1,) if isinstance(session.get_inputs()[0].shape[0], int) else (1, n)
 
 
 def main():
@@ -171,6 +175,7 @@ def main():
     p.add_argument("--backends", default="cpu,ref")
     p.add_argument("--export", help="script that makes MODEL_DIR with Debian's torch first")
     p.add_argument("--images-used", type=int, default=3)
+    p.add_argument("--jobs", type=int, default=1, help="models at a time")
     p.add_argument("--largest-only", action="store_true", help="the larger batch, not 1 as well")
     a = p.parse_args()
     if a.export:
@@ -181,11 +186,15 @@ def main():
     images = sorted((a.data / "imagenet100").glob("*.JPEG"))[:a.images_used]
     if not models or not images:
         skip(f"no models in {a.models} or no images in {a.data}/imagenet100")
-    bad = []
-    for m in models:
-        for batch in batches(m, a.images_used)[-1 if a.largest_only else 0:]:
-            photos = [a.data / PHOTO[m.stem]] if m.stem in PHOTO else images
-            bad += check(a.octet, m, photos, a.backends.split(","), batch)
+
+    def check_model(m):
+        photos = [a.data / PHOTO[m.stem]] if m.stem in PHOTO else images
+        session = open_oracle(str(m), a.jobs)
+        return [line for batch in batches(session, a.images_used)[-1 if a.largest_only else 0:]
+                for line in check(a.octet, m, session, photos, a.backends.split(","), batch)]
+
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        bad = sum(pool.map(check_model, models), [])
     print(f"{len(models)} models, {len(bad)} disagreements")
     return 1 if bad else 0
 
