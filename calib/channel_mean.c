@@ -57,13 +57,11 @@ static bool extents_of(const oct_tensor *t, oct_mean_axis axis, extents *e)
 
 static void sum_f32(const float *x, const extents *e, double *sum)
 {
+    const oct_hist_kernel *kernel = oct_hist_kernel_best();
     if (e->inner == 1) {
-        for (size_t o = 0; o < e->outer; o++, x += e->channels)
-            for (size_t c = 0; c < e->channels; c++)
-                sum[c] += (double)x[c];
+        kernel->sum_columns(x, e->outer, e->channels, sum);
         return;
     }
-    const oct_hist_kernel *kernel = oct_hist_kernel_best();
     for (size_t o = 0; o < e->outer; o++)
         for (size_t c = 0; c < e->channels; c++, x += e->inner)
             sum[c] += kernel->sum(x, e->inner);

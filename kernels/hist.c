@@ -99,7 +99,7 @@ static void pour_ref(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coarse)
     }
 }
 
-const oct_hist_kernel oct_hist_ref = {"ref", tally_ref, pour_ref, sum_run};
+const oct_hist_kernel oct_hist_ref = {"ref", tally_ref, pour_ref, sum_run, sum_columns};
 
 static bool runs_here(const oct_hist_kernel *k)
 {

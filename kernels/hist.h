@@ -56,6 +56,8 @@ typedef struct oct_hist_kernel {
     void (*pour)(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coarse);
     /* Sum of n values in double, in an order that only n decides. */
     double (*sum)(const float *x, size_t n);
+    /* sum[c] of each column of x[rows][cols], in double from top to bottom. */
+    void (*sum_columns)(const float *x, size_t rows, size_t cols, double *sum);
 } oct_hist_kernel;
 
 extern const oct_hist_kernel oct_hist_ref;

@@ -147,4 +147,4 @@ static void pour_avx2(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coarse)
     }
 }
 
-const oct_hist_kernel oct_hist_avx2 = {"avx2", tally_avx2, pour_avx2, sum_run};
+const oct_hist_kernel oct_hist_avx2 = {"avx2", tally_avx2, pour_avx2, sum_run, sum_columns};

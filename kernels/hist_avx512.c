@@ -174,4 +174,4 @@ static void pour_avx512(uint32_t *from, size_t n, uint64_t *bin, uint64_t *coars
     }
 }
 
-const oct_hist_kernel oct_hist_avx512 = {"avx512", tally_avx512, pour_avx512, sum_run};
+const oct_hist_kernel oct_hist_avx512 = {"avx512", tally_avx512, pour_avx512, sum_run, sum_columns};

@@ -34,6 +34,19 @@ run 4 merge s.h5 s.h5 -o m.h5
 says err "--allow-overlap"
 run 0 merge s.h5 s.h5 -o m.h5 --allow-overlap
 
+# statistics hold channel means and correct biases; a cache holds none and says so
+run 0 build "$model" --stats s.h5 -o corrected.engine
+run 0 inspect corrected.engine
+says out '"bias_correction":true'
+run 0 build "$model" --stats s.h5 --bias-correction off -o plain.engine
+run 0 inspect plain.engine
+says out '"bias_correction":false'
+run 2 build "$model" --cache s.cache --bias-correction on -o no.engine
+says err "a cache holds no channel means"
+run 0 quantize "$model" --cache s.cache -o cached.onnx
+says err "biases are not corrected"
+last "octet: OK wrote cached.onnx"
+
 # damage
 head -c 100000 s.h5 >cut.h5
 run 4 verify cut.h5

@@ -5,6 +5,7 @@ models in our engine, on the two CIFAR-10 networks.
 
   - every export passes onnx.checker; stripped of its pairs it equals the original to 1e-5 (target trt)
   - target ort: ONNX Runtime's optimized model holds a QLinearConv for every Conv
+  - so it does with corrected biases, for both targets; no initializer is left over from the correction
   - the same file in both runtimes: at least 99 % of the predictions agree, SQNR at least 25 dB
   - ONNX Runtime's QDQ (s8, u8) and QOperator models: the same bounds
   - INT8 against FP32, an engine file's too: at least 95 % (one hundred photos, min-max)
@@ -140,6 +141,34 @@ def own_exports(model, x, work, f32):
     compare("engine file vs FP32", f32, run_octet(work / "m.engine", x, work), LOSSY_AGREE)
 
 
+def corrected_biases(model, x, work, f32):
+    """Statistics hold channel means: biases change, nearer to FP32, and --strip puts them back."""
+    octet("calibrate", model, DATA / "cifar10/calibration", "--preset", "cifar10", "-o", work / "s.h5")
+    original = {i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(str(model)).graph.initializer}
+    for target in ("trt", "ort"):
+        error = {}
+        for when in ("off", "on"):
+            q = work / f"bias-{when}.onnx"
+            octet("quantize", model, "--stats", work / "s.h5", "--target", target, "--bias-correction", when, "-o", q)
+            onnx.checker.check_model(onnx.load(str(q)), full_check=True)
+            y = run_ort(q, x, level=ort.GraphOptimizationLevel.ORT_DISABLE_ALL)  # the pairs as they are written
+            error[when] = float(((y - f32) ** 2).mean())
+            compare(f"{target}, biases {when}: octet vs ONNX Runtime", y, run_octet(q, x, work))
+        noted = {p.key for p in onnx.load(str(q)).metadata_props}
+        octet("quantize", q, "--strip", "-o", work / "back.onnx")
+        back = onnx.load(str(work / "back.onnx"))
+        gap = float(np.abs(run_ort(work / "back.onnx", x) - f32).max())
+        left = {i.name for i in back.graph.initializer if i.name.endswith(("_corrected", "_corrected_bias"))}
+        print(f"  {target}: squared error {error['off']:.2e}, corrected {error['on']:.2e}; stripped again: gap {gap:.1e}")
+        if gap > 1e-5 or left or "octet.bias_correction" not in noted or len(back.metadata_props) >= len(noted):
+            failures.append(f"{target}: corrected biases are not taken back")
+        if error["on"] > 1.05 * error["off"]:
+            failures.append(f"{target}: corrected biases are worse")
+        if target == "trt" and any(not np.array_equal(onnx.numpy_helper.to_array(i), original[i.name])
+                                   for i in back.graph.initializer):
+            failures.append("strip does not give the original constants back")
+
+
 def foreign_models(model, x, work):
     cal = photos("calibration", 16)
     name = session(model).get_inputs()[0].name
@@ -164,6 +193,7 @@ def main():
             path = DATA / "models" / f"{model}.onnx"
             f32 = run_ort(path, x)
             own_exports(path, x, work, f32)
+            corrected_biases(path, x, work, f32)
             foreign_models(path, x, work)
     print("failed: " + ", ".join(failures) if failures else "all within bounds")
     return 1 if failures else 0

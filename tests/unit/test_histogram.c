@@ -338,6 +338,26 @@ static void every_variant_adds_up_to_the_same_bits(void **state)
     }
 }
 
+static void every_variant_adds_up_columns_from_the_top(void **state)
+{
+    enum { ROWS = 37 };
+    static const size_t cols[] = {1, 3, 15, 16, 17, 40, 64};
+    static double sum[64];
+    oct_rng rng = {78};
+    fill(&rng, values, N, false);
+    for (size_t l = 0; l < sizeof cols / sizeof cols[0]; l++) {
+        for (int v = 0; oct_hist_kernel_at(v) != NULL; v++) {
+            oct_hist_kernel_at(v)->sum_columns(values, ROWS, cols[l], sum);
+            for (size_t c = 0; c < cols[l]; c++) {
+                double want = 0;
+                for (size_t r = 0; r < ROWS; r++)
+                    want += (double)values[r * cols[l] + c];
+                assert_memory_equal(&sum[c], &want, sizeof want);
+            }
+        }
+    }
+}
+
 static void a_scratch_gives_the_bytes_of_adding(void **state)
 {
     oct_hist_scratch *scratch;
@@ -400,6 +420,7 @@ int main(void)
         cmocka_unit_test(all_kernels_agree_with_the_reference),
         cmocka_unit_test(pouring_adds_everything_and_leaves_zeros),
         cmocka_unit_test(every_variant_adds_up_to_the_same_bits),
+        cmocka_unit_test(every_variant_adds_up_columns_from_the_top),
         cmocka_unit_test(a_scratch_gives_the_bytes_of_adding),
         cmocka_unit_test(zeros_and_nonfinite_values_are_apart),
     };
