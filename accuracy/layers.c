@@ -44,6 +44,8 @@ typedef struct bench {
     float **value; /* per pair: row-major elements of the reference */
     size_t *n, *cap;
     image_record *record;
+    void *host; /* copy of a device's tensor */
+    size_t host_bytes;
 } bench;
 
 /* ---- elements ---------------------------------------------------------------------------- */
@@ -132,15 +134,35 @@ static oct_status compare(const bench *b, oct_ctx *ctx, uint32_t pair, const oct
     return OCT_OK;
 }
 
-static oct_status on_value(oct_observer *self, oct_ctx *ctx, uint32_t value, const oct_tensor *t,
+/* A tensor in device memory, waited for and copied. */
+static oct_status fetch(bench *b, oct_ctx *ctx, oct_tensor *t, oct_stream *stream)
+{
+    size_t bytes;
+    if (!oct_tensor_desc_bytes(&t->desc, &bytes))
+        return oct_fail(ctx, OCT_ERR_SHAPE, "a tensor of unknown size on the device");
+    if (bytes > b->host_bytes) {
+        void *more = oct_realloc(ctx, b->host, bytes);
+        if (more == NULL)
+            return OCT_ERR_NOMEM;
+        b->host = more;
+        b->host_bytes = bytes;
+    }
+    OCT_TRY(oct_engine_fetch(b->is_reference ? b->c->ref : b->c->cand, ctx, t, stream, b->host));
+    t->data = b->host;
+    return OCT_OK;
+}
+
+static oct_status on_value(oct_observer *self, oct_ctx *ctx, uint32_t value, const oct_tensor *seen,
                            oct_stream *stream)
 {
     bench *b = (bench *)self;
     comparison *c = b->c;
-    (void)stream;
+    oct_tensor copy = *seen, *t = &copy;
     const uint32_t pair = b->is_reference ? value : c->pair_of_cand[value];
     if (pair == UINT32_MAX)
         return OCT_OK;
+    if (stream != NULL)
+        OCT_TRY(fetch(b, ctx, t, stream));
     return b->is_reference ? keep_reference(b, ctx, pair, t, &c->ref_list[value])
                            : compare(b, ctx, pair, t, &c->cand_list[value]);
 }
@@ -226,6 +248,7 @@ static oct_status open_reference(comparison *c, oct_ctx *ctx)
     c->out->removed = oct_arena_array(c->out->arena, n_values, sizeof *c->out->removed);
     oct_status st = name && c->out->removed ? sort_names(c, name, &n) : OCT_ERR_NOMEM;
     const oct_engine_options ref = {.backend = o->backend,
+                                    .opened = o->opened,
                                     .threads = 1,
                                     .precision = o->reference_precision,
                                     .observe = name,
@@ -242,6 +265,7 @@ static oct_status open_engines(comparison *c, oct_ctx *ctx)
 {
     const oct_layers_options *o = c->opt;
     const oct_engine_options cand = {.backend = o->backend,
+                                     .opened = o->opened,
                                      .threads = 1,
                                      .precision = o->candidate_precision,
                                      .observe_made = true};
@@ -394,6 +418,7 @@ static oct_status work(void *user, oct_ctx *ctx, int index)
     oct_free(ctx, bn.value);
     oct_free(ctx, bn.n);
     oct_free(ctx, bn.cap);
+    oct_free(ctx, bn.host);
     oct_worker_free(w[0], ctx);
     oct_worker_free(w[1], ctx);
     if (st != OCT_OK) {

@@ -58,9 +58,10 @@ typedef struct oct_layers {
 typedef struct oct_layers_options {
     const oct_model *reference, *candidate;            /* borrowed */
     uint32_t reference_precision, candidate_precision; /* OCT_PRECISION_* bits */
-    const char *backend;
-    int workers;                                  /* 0 = oct_cpu_count() */
-    void (*progress)(void *user, int64_t n_done); /* any thread; may be NULL */
+    const char *backend;                               /* of both; a device's values are copied */
+    struct oct_backend *opened;                        /* used instead when not NULL; borrowed */
+    int workers;                                       /* 0 = oct_cpu_count() */
+    void (*progress)(void *user, int64_t n_done);      /* any thread; may be NULL */
     void *user;
 } oct_layers_options;
 

@@ -262,6 +262,11 @@ static oct_status observe(oct_observer *self, oct_ctx *ctx, uint32_t value, cons
     if (!oct_tensor_desc_is_dense(&t->desc) || !oct_shape_elems(&t->desc.shape, &n) ||
         n % (size_t)d->cap != 0)
         return oct_fail(ctx, OCT_ERR_BUG, "an observed value is not dense, or not in rows");
+    if (stream == NULL)
+        return oct_fail(ctx, OCT_ERR_UNSUPPORTED,
+                        "'%s' is made on the CPU, because its shape is known only while running; "
+                        "calibrate with --device cpu",
+                        oct_stats_at(d->r->stats, value)->name);
     if (w->stream == NULL)
         OCT_TRY(d->hist->begin(w->hist, ctx, stream));
     w->stream = stream;

@@ -326,7 +326,8 @@ static oct_status observe(oct_worker *w, oct_ctx *ctx, oct_frame *f, const oct_p
     if (observer->skip_derived && w->engine->observed[ev->value].derived != OCT_DERIVED_NONE)
         return OCT_OK;
     const oct_tensor t = {.desc = *oct_frame_desc(f, ev->tensor), .data = f->ptr[ev->tensor]};
-    return observer->fn(observer, ctx, ev->value, &t, w->stream);
+    const bool on_host = f->plan->tensor[ev->tensor].on_host;
+    return observer->fn(observer, ctx, ev->value, &t, on_host ? NULL : w->stream);
 }
 
 static oct_status timed_step(oct_worker *w, oct_ctx *ctx, oct_frame *f, uint32_t i)

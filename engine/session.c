@@ -312,6 +312,16 @@ void oct_engine_host_free(oct_engine *e, oct_ctx *ctx, void *p)
         oct_free(ctx, p);
 }
 
+oct_status oct_engine_fetch(oct_engine *e, oct_ctx *ctx, const oct_tensor *t, oct_stream *stream,
+                            void *host)
+{
+    size_t bytes = 0;
+    if (!oct_tensor_desc_bytes(&t->desc, &bytes))
+        return oct_fail(ctx, OCT_ERR_SHAPE, "a tensor of unknown size on the device");
+    OCT_TRY(e->be->vt->copy_out(e->be, ctx, host, t->data, bytes, stream));
+    return e->be->vt->stream_sync(e->be, ctx, stream);
+}
+
 size_t oct_engine_inputs(const oct_engine *e, const oct_io **list)
 {
     *list = e->input;

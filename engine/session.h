@@ -119,14 +119,19 @@ typedef struct oct_observed {
 size_t oct_engine_observed(const oct_engine *e, const oct_observed **list);
 
 /* Called for each observed value, on the worker's thread, values in the same order each run. `t` is
- * valid during the call only; backend memory, layout as planned (dense). On a device the work
- * must be queued on `stream`. A status other than OCT_OK stops the run. Derived values are not
+ * valid during the call only; layout as planned (dense). With a `stream` it lies in the device's memory
+ * and the work must be queued there; NULL: in host memory. A status other than OCT_OK stops the run. Derived values are not
  * handed out when `skip_derived`. */
 typedef struct oct_observer {
     oct_status (*fn)(struct oct_observer *self, oct_ctx *ctx, uint32_t value, const oct_tensor *t,
                      oct_stream *stream);
     bool skip_derived;
 } oct_observer;
+
+/* Copies the elements of a tensor that an observer was given with a `stream` to host memory, in the
+ * same layout, and waits for them. `host` has room for a dense tensor of that description. */
+OCT_MUST_CHECK oct_status oct_engine_fetch(oct_engine *e, oct_ctx *ctx, const oct_tensor *t,
+                                           oct_stream *stream, void *host);
 
 OCT_MUST_CHECK oct_status oct_worker_new(oct_engine *e, oct_ctx *ctx, oct_worker **out);
 void oct_worker_free(oct_worker *w, oct_ctx *ctx); /* NULL is allowed */

@@ -229,9 +229,8 @@ static oct_status choose_among(oct_auto *a, oct_ranges *const *ranges, const oct
     oct_scheme_args scheme;
     oct_dataset_args args;
     oct_batch_source *source = NULL;
-    oct_choose_options opt = {.backend = strcmp(a->backend, "ref") == 0 ? "ref" : "cpu",
-                              .workers = a->cli->n_threads,
-                              .progress = on_choice};
+    oct_choose_options opt = {
+        .backend = a->backend, .workers = a->cli->n_threads, .progress = on_choice};
     for (int m = 0; m < r->n_methods; m++)
         candidate[m] = (oct_choose_candidate){r->label[m], oct_amax_of_ranges(ranges[m])};
     oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);

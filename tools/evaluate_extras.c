@@ -87,7 +87,7 @@ oct_status oct_report_add_layers(oct_cli *cli, const oct_any_model *reference,
         .candidate = candidate->model,
         .reference_precision = oct_any_model_precision(reference, "auto"),
         .candidate_precision = oct_any_model_precision(candidate, "auto"),
-        .backend = strncmp(backend, "cuda", 4) == 0 ? "cpu" : backend, /* values are read here */
+        .backend = backend,
         .workers = cli->n_threads,
         .progress = progress ? on_image : NULL,
         .user = progress};

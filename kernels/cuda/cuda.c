@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "kernels/cuda/cuda_fault.h"
 #include "kernels/cuda/cuda_hist.h"
 #include "kernels/cuda/cuda_internal.h"
 #include "kernels/cuda/cuda_packs.h"
@@ -164,16 +165,19 @@ static oct_status copy_out(oct_backend *base, oct_ctx *ctx, void *dst, const voi
 static oct_status stream_new(oct_backend *base, oct_ctx *ctx, oct_stream **out)
 {
     OCT_TRY(use(base, ctx));
-    oct_stream *s = oct_zalloc(((oct_cuda *)base)->ctx, sizeof *s);
+    oct_cuda_stream *s = oct_zalloc(((oct_cuda *)base)->ctx, sizeof *s);
     if (!s)
         return OCT_ERR_NOMEM;
-    const oct_status st = oct_cuda_check(
-        ctx, cudaStreamCreateWithFlags(&s->s, cudaStreamNonBlocking), "making a stream");
+    oct_status st = oct_cuda_fault_new(ctx, &s->fault);
+    if (st == OCT_OK)
+        st = oct_cuda_check(ctx, cudaStreamCreateWithFlags(&s->base.s, cudaStreamNonBlocking),
+                            "making a stream");
     if (st != OCT_OK) {
+        oct_cuda_fault_free(s->fault);
         oct_free(((oct_cuda *)base)->ctx, s);
         return st;
     }
-    *out = s;
+    *out = &s->base;
     return OCT_OK;
 }
 
@@ -182,13 +186,15 @@ static void stream_free(oct_backend *base, oct_stream *s)
     if (!s)
         return;
     cudaStreamDestroy(s->s);
+    oct_cuda_fault_free(((oct_cuda_stream *)s)->fault);
     oct_free(((oct_cuda *)base)->ctx, s);
 }
 
 static oct_status stream_sync(oct_backend *base, oct_ctx *ctx, oct_stream *s)
 {
     (void)base;
-    return oct_cuda_check(ctx, cudaStreamSynchronize(s ? s->s : 0), "running");
+    OCT_TRY(oct_cuda_check(ctx, cudaStreamSynchronize(s ? s->s : 0), "running"));
+    return s ? oct_cuda_fault_take(ctx, ((oct_cuda_stream *)s)->fault) : OCT_OK;
 }
 
 static oct_status copy_within(oct_backend *base, oct_ctx *ctx, void *dst, const void *src,

@@ -2,9 +2,11 @@
  *
  * Gather, GatherElements, GatherND, ScatterElements, ScatterND, OneHot on dense row-major data. Indices
  * that are known ahead are checked then, and an op with a wrong one is left to the host, which reports it.
- * Others cannot be reported from a running kernel: a wrong index reads as 0 and writes nothing.
+ * Others are checked while running: a wrong one reads as 0, writes nothing, and is reported when the
+ * stream is waited for (cuda_fault.h).
  */
 #include "base/numeric.h"
+#include "kernels/cuda/cuda_fault.h"
 #include "kernels/cuda/cuda_kernel.cuh"
 
 #define THREADS 256
@@ -24,14 +26,24 @@ typedef struct gather_op {
     oct_cuda_div per_batch;
     int64_t batch_step;
     size_t data_bytes; /* scatter: copied first */
+    oct_cuda_fault_at at;
 } gather_op;
 
 /* Index `i`, counted from the end if negative; -1 if it is wrong. */
-OCT_DEV int64_t index_at(const void *index, oct_dtype dt, int64_t i, int64_t dim)
+OCT_DEV int64_t index_or_none(const void *index, oct_dtype dt, int64_t i, int64_t dim)
 {
     int64_t k = oct_dev_index(index, dt, i);
     k += k < 0 ? dim : 0;
     return k >= 0 && k < dim ? k : -1;
+}
+
+/* The same, and a wrong one is reported. */
+OCT_DEV int64_t index_at(const gather_op &p, const void *index, int64_t i, int64_t dim)
+{
+    const int64_t k = index_or_none(index, p.index_type, i, dim);
+    if (k < 0)
+        oct_dev_fault(p.at, i, oct_dev_index(index, p.index_type, i), -dim, dim - 1);
+    return k;
 }
 
 template <class T>
@@ -43,7 +55,7 @@ static __global__ void __launch_bounds__(THREADS)
     if (item >= p.total)
         return;
     const uint32_t outer = oct_dev_divmod(oct_dev_divmod(item, p.inner, in), p.n_index, k);
-    const int64_t at = index_at(index, p.index_type, k, p.dim);
+    const int64_t at = index_at(p, index, k, p.dim);
     T v = T();
     if (at >= 0)
         v = x[(outer * p.dim + at) * p.inner.d + in];
@@ -59,7 +71,7 @@ static __global__ void __launch_bounds__(THREADS)
     if (item >= p.total)
         return;
     oct_dev_offsets(p.loop, item, off);
-    const int64_t at = index_at(index, p.index_type, off[0], p.dim);
+    const int64_t at = index_at(p, index, off[0], p.dim);
     y[off[0]] = at >= 0 ? x[off[1] + at * p.axis_step] : T(0);
 }
 
@@ -68,7 +80,7 @@ OCT_DEV int64_t nd_offset(const gather_op &p, const void *index, uint32_t i)
 {
     int64_t sum = 0;
     for (int k = 0; k < p.depth; k++) {
-        const int64_t at = index_at(index, p.index_type, (int64_t)i * p.depth + k, p.nd_dim[k]);
+        const int64_t at = index_at(p, index, (int64_t)i * p.depth + k, p.nd_dim[k]);
         if (at < 0)
             return -1;
         sum += at * p.nd_step[k];
@@ -101,7 +113,7 @@ static __global__ void __launch_bounds__(THREADS)
     if (item >= p.total)
         return;
     oct_dev_offsets(p.loop, item, off);
-    const int64_t at = index_at(index, p.index_type, off[0], p.dim);
+    const int64_t at = index_at(p, index, off[0], p.dim);
     if (at >= 0)
         y[off[1] + at * p.axis_step] = update[off[0]];
 }
@@ -130,7 +142,7 @@ static __global__ void __launch_bounds__(THREADS)
     if (item >= p.total)
         return;
     const uint32_t outer = oct_dev_divmod(oct_dev_divmod(item, p.inner, in), p.n_index, k);
-    const int64_t at = index_at(index, p.index_type, (int64_t)outer * p.inner.d + in, p.dim);
+    const int64_t at = index_or_none(index, p.index_type, (int64_t)outer * p.inner.d + in, p.dim);
     y[item] = at == k ? values[1] : values[0];
 }
 
@@ -202,8 +214,10 @@ static bool gather_wide(const gather_op *op, const oct_run_args *a, cudaStream_t
 
 static oct_status run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args *a)
 {
-    const gather_op *op = (const gather_op *)base;
+    gather_op with_fault = *(const gather_op *)base;
+    const gather_op *op = &with_fault;
     const cudaStream_t s = oct_cuda_stream_of(a);
+    with_fault.at.fault = oct_cuda_fault_of(a);
     if (op->data_bytes > 0 && a->out[0] != a->in[0])
         OCT_TRY(oct_cuda_check(
             ctx, cudaMemcpyAsync(a->out[0], a->in[0], op->data_bytes, cudaMemcpyDeviceToDevice, s),
@@ -260,6 +274,7 @@ static gather_op *op_new(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, const
     op->unit = oct_dtype_bytes(d->out[0].desc.dtype);
     op->total = (uint32_t)oct_cuda_elems(&d->out[0]);
     op->index_type = index->desc.dtype;
+    oct_cuda_fault_at_init(&op->at, d);
     return op;
 }
 

@@ -3,6 +3,7 @@
  * GridSample in two and three dimensions and RoiAlign, f32 and f16 row-major: formulas and order of
  * kernels/ref/ref_sample.c. A thread makes one position of all channels, or one cell.
  */
+#include "kernels/cuda/cuda_fault.h"
 #include "kernels/cuda/cuda_kernel.cuh"
 
 #define THREADS 128
@@ -222,6 +223,7 @@ typedef struct roi_params {
     int64_t sampling_ratio;
     float spatial_scale;
     oct_dtype dt, roi_type;
+    oct_cuda_fault_at at;
 } roi_params;
 
 OCT_DEV float roi_value(const roi_params &p, const void *x, int64_t base, float py, float px)
@@ -280,7 +282,9 @@ static __global__ void __launch_bounds__(THREADS)
     r = oct_dev_divmod(r, p.chans, c);
     const int64_t image = batch[r];
     float out = 0.0f;
-    if (image >= 0 && image < p.batch) { /* no image, no value */
+    if (image < 0 || image >= p.batch) {
+        oct_dev_fault(p.at, r, image, 0, p.batch - 1);
+    } else {
         const roi_axis rx =
             roi_axis_of(p, oct_dev_get(rois, p.roi_type, 4 * (int64_t)r),
                         oct_dev_get(rois, p.roi_type, 4 * (int64_t)r + 2), p.cols.d);
@@ -311,7 +315,9 @@ typedef struct roi_op {
 
 static oct_status roi_run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args *a)
 {
-    const roi_op *op = (const roi_op *)base;
+    roi_op with_fault = *(const roi_op *)base;
+    const roi_op *op = &with_fault;
+    with_fault.p.at.fault = oct_cuda_fault_of(a);
     if (op->p.total > 0)
         roi_kernel<<<oct_cuda_blocks(op->p.total, THREADS), THREADS, 0, oct_cuda_stream_of(a)>>>(
             op->p, a->out[0], a->in[0], a->in[1], (const int64_t *)a->in[2]);
@@ -336,6 +342,7 @@ oct_status oct_cuda_roi_align_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_d
     if (!op)
         return OCT_ERR_NOMEM;
     roi_params *p = &op->p;
+    oct_cuda_fault_at_init(&p->at, d);
     p->batch = s->dim[0];
     p->channels = s->dim[1];
     p->h = s->dim[2];
