@@ -9,6 +9,7 @@
 #include "kernels/op_schema.h"
 
 static const oct_cpu_rows *const families[] = {
+    &oct_cpu_rows_winograd,
 #if defined(OCT_HAVE_ONEDNN)
     &oct_cpu_rows_dnnl_conv,
 #endif

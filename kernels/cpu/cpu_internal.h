@@ -54,6 +54,7 @@ typedef struct oct_cpu_rows {
 /* The families, in order of preference (cpu.c's table). */
 extern const oct_cpu_rows oct_cpu_rows_eltwise;
 extern const oct_cpu_rows oct_cpu_rows_pool;
+extern const oct_cpu_rows oct_cpu_rows_winograd;
 extern const oct_cpu_rows oct_cpu_rows_conv_f32;
 extern const oct_cpu_rows oct_cpu_rows_matmul_f32;
 extern const oct_cpu_rows oct_cpu_rows_conv_q8;

@@ -83,6 +83,25 @@ static void convolutions_agree_with_ref(void **state)
     kc_totals("conv");
 }
 
+/* Sizes at which 3x3 convolutions are done by tiles: odd ones, tails of channels, several blocks,
+ * each kind of padding. */
+static void winograd_agrees_with_ref(void **state)
+{
+    static const conv_shape cases[] = {
+        {1, 32, 32, 1, 14, 14, 3, 3, 1, 1, 1}, {1, 37, 45, 1, 13, 15, 3, 3, 1, 1, 1},
+        {2, 64, 33, 1, 11, 12, 3, 3, 1, 1, 0}, {3, 33, 64, 1, 8, 9, 3, 3, 1, 1, 2},
+        {1, 40, 96, 1, 31, 29, 3, 3, 1, 1, 1}, {1, 256, 48, 1, 14, 14, 3, 3, 1, 1, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        conv_case(&cases[i], OCT_ACT_NONE, i % 2 == 0, false);
+        conv_case(&cases[i], OCT_ACT_RELU, true, true);
+        if (cases[i].ic <= 64) /* the tolerance is one of the sums, which a clip hides */
+            conv_case(&cases[i], OCT_ACT_CLIP, false, i % 2 == 0);
+    }
+    kc_totals("conv by tiles");
+}
+
 static void every_activation_fuses_into_a_convolution(void **state)
 {
     (void)state;
@@ -221,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions_agree_with_ref),
+        cmocka_unit_test(winograd_agrees_with_ref),
         cmocka_unit_test(every_activation_fuses_into_a_convolution),
         cmocka_unit_test(transposed_convolutions_agree_with_ref),
         cmocka_unit_test(one_and_three_spatial_axes_agree_with_ref),

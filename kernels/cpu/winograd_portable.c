@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cpu/winograd_body_internal.h"
