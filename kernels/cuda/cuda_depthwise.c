@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/cuda_depthwise.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/numeric.h"
@@ -15,6 +16,7 @@ typedef struct dw_op {
     oct_dtype dtype;
     int bias, residual;
     int64_t images;
+    int n_sm;
     bool vector;        /* strides permit vectors */
     const void *packed; /* constant weights, or NULL: packed while running */
     void *factors;
@@ -109,16 +111,25 @@ static void set_strides(dw_op *op, const oct_op_desc *d)
         op->vector = op->vector && in_vectors(&p->y[i], n);
 }
 
+/* Threads of a rolling kernel that the device runs together. */
+static int64_t at_once(const dw_op *op)
+{
+    return (int64_t)op->n_sm * OCT_DW_THREADS * (op->p.kernel[0] == 3 ? 4 : 3);
+}
+
 /* How the outputs are divided among threads. */
-static int64_t divide(dw_op *op, bool vector)
+static int64_t divide(dw_op *op, oct_dw_form form)
 {
     oct_dw *p = &op->p;
-    int n_rows, n_cols;
-    oct_dw_tile(p, vector, &n_rows, &n_cols);
-    p->vectors = oct_cuda_div_make(p->channels / (vector ? OCT_DW_VECTOR : 1));
-    p->tiles = oct_cuda_div_make((p->out_w + n_cols - 1) / n_cols);
-    p->lines = oct_cuda_div_make((p->out_h + n_rows - 1) / n_rows);
-    return op->images * p->lines.d * p->tiles.d * p->vectors.d;
+    const bool pairs = form == OCT_DW_ROLLING && !oct_cuda_is_8bit(op->dtype) &&
+                       (p->kernel[0] == 5 || op->dtype == OCT_DT_F32);
+    const int channels = form == OCT_DW_ONE ? 1 : pairs ? OCT_DW_VECTOR / 2 : OCT_DW_VECTOR;
+    p->vectors = oct_cuda_div_make(p->channels / channels);
+    p->tiles = oct_cuda_div_make((p->out_w + OCT_DW_COLS - 1) / OCT_DW_COLS);
+    const int64_t a_row = op->images * p->tiles.d * p->vectors.d;
+    p->strip = form == OCT_DW_ROLLING ? oct_dw_strip(a_row, p, at_once(op)) : 1;
+    p->lines = oct_cuda_div_make((p->out_h + p->strip - 1) / p->strip);
+    return a_row * p->lines.d;
 }
 
 /* Offsets inside an image are 32-bit on the device. */
@@ -139,7 +150,7 @@ static bool plan(dw_op *op, oct_ctx *ctx, const oct_op_desc *d, char *reason)
     set_strides(op, d);
     if (oct_cuda_is_8bit(op->dtype) && (int64_t)op->p.kernel[0] * op->p.kernel[1] > OCT_DW_MAX_TAPS)
         return oct_cuda_no(reason, "window of an 8-bit depthwise convolution");
-    if (divide(op, false) >= INT32_MAX || !image_fits(&op->p))
+    if (divide(op, OCT_DW_ONE) >= INT32_MAX || !image_fits(&op->p))
         return oct_cuda_no(reason, "size");
     return true;
 }
@@ -152,9 +163,22 @@ bool oct_cuda_depthwise_serves(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d,
     return plan(&op, ctx, d, reason);
 }
 
+static size_t weight_elems(const dw_op *op)
+{
+    return (size_t)op->p.kernel[0] * (size_t)op->p.kernel[1] * (size_t)op->p.c_pad;
+}
+
+static bool has_words(const dw_op *op)
+{
+    const int32_t *k = op->p.kernel;
+    return oct_cuda_is_8bit(op->dtype) && k[0] == k[1] && (k[0] == 3 || k[0] == 5);
+}
+
+/* f32 weights, and behind them the words. */
 static size_t weight_bytes(const dw_op *op)
 {
-    return (size_t)op->p.kernel[0] * (size_t)op->p.kernel[1] * (size_t)op->p.c_pad * sizeof(float);
+    const size_t rows = has_words(op) ? (size_t)oct_dw_word_rows(op->p.kernel[0]) : 0;
+    return (weight_elems(op) + rows * (size_t)op->p.c_pad) * sizeof(float);
 }
 
 static bool query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *c, char *reason)
@@ -193,6 +217,27 @@ static float weight_at(const oct_operand *w, int64_t channel, int64_t at)
     }
 }
 
+static void fill_words(const packing *k, uint32_t *to)
+{
+    const int32_t size = k->op->p.kernel[0], c_pad = k->op->p.c_pad;
+    for (int64_t c = 0; c < k->op->p.channels; c++) {
+        uint32_t fifth = 0;
+        for (int32_t row = 0; row < size; row++) {
+            const int64_t at = (c * size + row) * size;
+            uint32_t word = 0;
+            for (int32_t i = 0; i < 4 && i < size; i++)
+                word |= (uint32_t)(uint8_t)(int32_t)weight_at(k->w, c, at + i) << 8 * i;
+            to[row * c_pad + c] = word;
+            if (size == 5 && row < 4)
+                fifth |= (uint32_t)(uint8_t)(int32_t)weight_at(k->w, c, at + 4) << 8 * row;
+        }
+        if (size == 5) {
+            to[5 * c_pad + c] = fifth;
+            to[6 * c_pad + c] = (uint32_t)(int32_t)weight_at(k->w, c, c * 25 + 24);
+        }
+    }
+}
+
 static void fill_weights(const void *user, void *host, size_t bytes)
 {
     const packing *k = user;
@@ -202,6 +247,8 @@ static void fill_weights(const void *user, void *host, size_t bytes)
     for (int64_t c = 0; c < k->op->p.channels; c++)
         for (int64_t t = 0; t < taps; t++)
             to[t * k->op->p.c_pad + c] = weight_at(k->w, c, c * taps + t);
+    if (has_words(k->op))
+        fill_words(k, (uint32_t *)host + weight_elems(k->op));
 }
 
 static uint64_t weight_format(const oct_operand *w)
@@ -269,8 +316,9 @@ static oct_status dw_run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_ar
     }
     oct_cuda_finish_bind(&run.p.fin, a, op->bias, op->residual);
     const bool vector = pointers_fit(op, &run.p.fin, run.p.x);
-    run.p.threads = (uint32_t)divide(&run, vector);
-    return oct_cuda_check(ctx, oct_dw_launch(&run.p, op->dtype, vector, stream),
+    const oct_dw_form form = oct_dw_form_of(&run.p, op->dtype, vector);
+    run.p.threads = (uint32_t)divide(&run, form);
+    return oct_cuda_check(ctx, oct_dw_launch(&run.p, op->dtype, form, stream),
                           "depthwise convolution");
 }
 
@@ -282,22 +330,87 @@ static void dw_release(oct_cuda *be, oct_cuda_op *base)
     cudaFree(op->tables);
 }
 
+/* Sum of the magnitudes of a channel's weights, or -1 if one, less its zero point, is no byte. */
+static float channel_weights(const dw_op *op, const oct_operand *w, int64_t c)
+{
+    const int64_t taps = (int64_t)op->p.kernel[0] * op->p.kernel[1];
+    float sum = 0.0f;
+    for (int64_t t = 0; t < taps; t++) {
+        const float v = weight_at(w, c, c * taps + t);
+        if (v < -128.0f || v > 127.0f)
+            return -1.0f;
+        sum += v < 0.0f ? -v : v;
+    }
+    return sum;
+}
+
+/* Whether the rolling kernel's arithmetic holds: oct_dw.sums_fit and narrow. `m`, `b`: factors of all channels. */
+static void judge_sums(const oct_op_desc *d, dw_op *op, const float *m, const float *b)
+{
+    const oct_qparams q = d->in[0].quant.q[0];
+    const float lo = op->dtype == OCT_DT_S8 ? -128.0f : 0.0f, zero = (float)q.zero_point;
+    const float x = fmaxf(fabsf(lo - zero), fabsf(lo + 255.0f - zero));
+    const bool biased = op->bias >= 0 && d->in[op->bias].desc.dtype == OCT_DT_S32;
+    const int32_t *bias = biased ? d->in[op->bias].data : NULL;
+    op->p.sums_fit = !biased || bias;
+    op->p.narrow = op->p.fin.out[0].rq.scaled && op->p.fin.out[0].rq.out.zero_point == 0;
+    op->p.lo = (uint32_t)((int32_t)op->p.fin.lo & 0xFFFF) * 0x10001u;
+    op->p.hi = (uint32_t)((int32_t)op->p.fin.hi & 0xFFFF) * 0x10001u;
+    for (int32_t c = 0; c < op->p.channels && op->p.sums_fit; c++) {
+        const float w = channel_weights(op, &d->in[1], c), more = bias ? fabsf((float)bias[c]) : 0;
+        if (w < 0.0f || w * (255.0f + fabsf(zero)) + more > 0x1p22f - 1024.0f)
+            op->p.sums_fit = false;
+        if (!(fabsf(m[c]) * (w * x + more) + fabsf(b[c]) < 32000.0f))
+            op->p.narrow = false;
+    }
+}
+
+static oct_status know_sums(oct_ctx *ctx, const oct_op_desc *d, dw_op *op)
+{
+    const size_t n = (size_t)op->p.channels;
+    if (!op->p.words || op->p.fin.out[0].dtype == OCT_DT_S32)
+        return OCT_OK;
+    float *m = oct_zalloc_array(ctx, 2 * n, sizeof *m);
+    if (!m)
+        return OCT_ERR_NOMEM;
+    const bool real = op->bias >= 0 && d->in[op->bias].desc.dtype == OCT_DT_F32;
+    oct_requant_factors(d, 0, real ? d->in[op->bias].data : NULL, op->p.channels, m, m + n);
+    judge_sums(d, op, m, m + n);
+    oct_free(ctx, m);
+    return OCT_OK;
+}
+
+/* 1 / scale, correctly rounded; extreme scales are left to others. */
+static float inverse_of(const oct_operand *y)
+{
+    const float s = oct_cuda_is_8bit(y->desc.dtype) ? y->quant.q[0].scale : 0.0f;
+    return s > 0x1p-25f && s < 0x1p25f ? 1.0f / s : 0.0f;
+}
+
 static oct_status build(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, dw_op *op)
 {
     char reason[OCT_REASON_BYTES];
     const bool integer = oct_cuda_is_8bit(d->in[0].desc.dtype);
+    op->n_sm = be->n_sm;
     if (!plan(op, ctx, d, reason))
         return oct_fail(ctx, OCT_ERR_BUG, "%s: %s", oct_op_name(d->op), reason);
     op->bias = oct_cuda_bias_input(d);
     op->residual = d->epilogue.residual;
-    if (integer)
-        op->p.x_zero = (float)(d->in[0].quant.q[0].zero_point + (op->dtype == OCT_DT_S8 ? 128 : 0));
+    if (integer) {
+        const int32_t zero = d->in[0].quant.q[0].zero_point;
+        op->p.x_zero = (float)(zero + (op->dtype == OCT_DT_S8 ? 128 : 0));
+        op->p.pad_word = (uint32_t)(zero & 0xFF) * 0x01010101u;
+        op->p.inverse = inverse_of(&d->out[0]);
+    }
     OCT_TRY(oct_cuda_finish_make(be, ctx, d, integer, op->p.channels, &op->p.fin, &op->factors));
     if (!d->in[1].data)
         return prepare_packing(be, ctx, d, op);
     const packing k = {op, &d->in[1]};
-    return oct_cuda_pack_get(be, ctx, d->in[1].const_key, weight_format(&d->in[1]),
-                             weight_bytes(op), (oct_cuda_pack){fill_weights, &k}, &op->packed);
+    OCT_TRY(oct_cuda_pack_get(be, ctx, d->in[1].const_key, weight_format(&d->in[1]),
+                              weight_bytes(op), (oct_cuda_pack){fill_weights, &k}, &op->packed));
+    if (has_words(op))
+        op->p.words = (const uint32_t *)op->packed + weight_elems(op);
+    return know_sums(ctx, d, op);
 }
 
 static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, const oct_candidate *c,

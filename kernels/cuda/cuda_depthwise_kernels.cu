@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cuda_depthwise.h on the device. A thread makes a tile of R by W outputs of four channels; neighbouring
- * threads take neighbouring channels, so that every access is one run. An input value is read and
- * converted once for all outputs of the tile that see it; weights are in registers. Meant to run at the
- * speed of memory: in + out bytes once, rows above and below come from the caches.
- *
- *     window     tile    inputs read an output
- *     3x3 / 1    2 x 7    2.6
- *     3x3 / 2    1 x 7    6.4
- *     5x5 / 1    1 x 7    7.9
- *     5x5 / 2    1 x 7   12.1
- *     any        1 x 4    as many as the window has; also whatever has a long epilogue
+ * cuda_depthwise.h on the device, for any window and any epilogue: a thread makes four outputs of a row, of four
+ * channels or one. Neighbouring threads take neighbouring channels. What networks are made of goes to
+ * the rolling kernels (cuda_depthwise.cuh).
  */
 #include "kernels/cuda/cuda_depthwise.h"
 #include "kernels/cuda/cuda_finish.cuh"
@@ -19,14 +11,7 @@ namespace
 {
 
 constexpr int THREADS = 128;
-constexpr int N_VEC = OCT_DW_VECTOR;
-
-/* Rows and columns of a thread's tile; K == 0: any window. */
-template <int K, int S>
-struct shape {
-    static constexpr int R = K == 3 && S == 1 ? 2 : 1;
-    static constexpr int W = K == 0 ? 4 : 7;
-};
+constexpr int COLS = OCT_DW_COLS;
 
 /* ---- elements: N of them as f32 less the zero point ---- */
 
@@ -94,53 +79,6 @@ __device__ __forceinline__ void add_product(float (&acc)[N], const float (&x)[N]
 
 /* ---- sums of a thread's outputs ---- */
 
-template <int K, int N>
-__device__ __forceinline__ void load_weights(float (&w)[K][N], const float *from, int step)
-{
-#pragma unroll
-    for (int i = 0; i < K; i++)
-        oct_dev_load<N>(w[i], from + i * step);
-}
-
-/* A window known when compiled, without dilation. The weights stay in registers, all of them or, where
- * the tile is one row high, a row at a time. */
-template <class T, int N, int K, int S, int R, int W>
-__device__ __forceinline__ void sum_fixed(const oct_dw &p, const typename storage<T>::type *x,
-                                          const float *w, int row0, int col0, float (&acc)[R][W][N])
-{
-    constexpr int KEPT = R == 1 ? 1 : K;
-    float wt[KEPT][K][N];
-#pragma unroll
-    for (int i = 0; R > 1 && i < K; i++)
-        load_weights<K, N>(wt[i], w + i * K * p.c_pad, p.c_pad);
-#pragma unroll
-    for (int i = 0; i < (R - 1) * S + K; i++) {
-        const int row = row0 + i;
-        if ((uint32_t)row >= (uint32_t)p.in_h)
-            continue;
-        if (R == 1)
-            load_weights<K, N>(wt[0], w + i * K * p.c_pad, p.c_pad);
-        int32_t at = row * p.x_row + col0 * p.x_col;
-#pragma unroll
-        for (int j = 0; j < (W - 1) * S + K; j++, at += p.x_col) {
-            float v[N];
-            zeros(v);
-            if ((uint32_t)(col0 + j) < (uint32_t)p.in_w)
-                elem<T>::template load<N>(v, x + at, p.x_zero);
-#pragma unroll
-            for (int r = 0; r < R; r++) {
-                const int kh = i - r * S;
-                if (kh < 0 || kh >= K)
-                    continue;
-#pragma unroll
-                for (int c = 0; c < W; c++)
-                    if (j - c * S >= 0 && j - c * S < K)
-                        add_product(acc[r][c], v, wt[R == 1 ? 0 : kh][j - c * S]);
-            }
-        }
-    }
-}
-
 template <class T, int N, int W>
 __device__ __forceinline__ void sum_any(const oct_dw &p, const typename storage<T>::type *x,
                                         const float *w, int row0, int col0, float (&acc)[W][N])
@@ -179,41 +117,17 @@ __device__ __forceinline__ void put_long(const oct_dw &p, const oct_fin_channels
     oct_fin_put<N, OCT_FIN_SHORT>(p.fin, c, s, at);
 }
 
-template <int N>
-__device__ __forceinline__ void put_brief(const oct_dw &p, const oct_fin_channels<float, N> &c,
-                                          const float (&acc)[N], const oct_fin_place &at)
-{
-    oct_fin_put_short<N>(p.fin, c, acc, at);
-}
-
-template <int N>
-__device__ __forceinline__ void put_brief(const oct_dw &p, const oct_fin_channels<int32_t, N> &c,
-                                          const float (&acc)[N], const oct_fin_place &at)
-{
-    if (!p.fin.bias) {
-        oct_fin_put_short<N>(p.fin, c, acc, at);
-        return;
-    }
-    int32_t s[N];
-#pragma unroll
-    for (int i = 0; i < N; i++)
-        s[i] = (int32_t)acc[i];
-    oct_fin_put_short<N>(p.fin, c, s, at);
-}
-
 __device__ __forceinline__ int64_t first_place(const oct_simt_strides &s, uint32_t image, int row,
                                                int col, int channel)
 {
     return s.base + image * s.batch + row * s.axis[1] + col * s.axis[2] + channel;
 }
 
-/* Fixed windows take the short epilogue only (oct_cuda_finish.is_short). */
-template <class T, int N, int K, int S>
+template <class T, int N>
 __global__ void __launch_bounds__(THREADS) depthwise_kernel(const __grid_constant__ oct_dw p)
 {
     typedef typename elem<T>::sum_t sum_t;
     typedef typename storage<T>::type x_t;
-    constexpr int R = shape<K, S>::R, W = shape<K, S>::W;
     const uint32_t id = blockIdx.x * THREADS + threadIdx.x;
     if (id >= p.threads)
         return;
@@ -221,94 +135,72 @@ __global__ void __launch_bounds__(THREADS) depthwise_kernel(const __grid_constan
     uint32_t rest = oct_dev_divmod(id, p.vectors, vec);
     rest = oct_dev_divmod(rest, p.tiles, tile);
     const uint32_t image = oct_dev_divmod(rest, p.lines, line);
-    const int c = (int)vec * N, ow = (int)tile * W, oh = (int)line * R;
+    const int c = (int)vec * N, ow = (int)tile * COLS, oh = (int)line;
     const int row0 = oh * p.step[0] + p.origin[0], col0 = ow * p.step[1] + p.origin[1];
     const x_t *x = (const x_t *)p.x + image * p.x_batch + c;
 
-    float acc[R][W][N];
+    float acc[COLS][N];
 #pragma unroll
-    for (int r = 0; r < R; r++)
-#pragma unroll
-        for (int j = 0; j < W; j++)
-            zeros(acc[r][j]);
-    if constexpr (K > 0)
-        sum_fixed<T, N, K, S, R, W>(p, x, p.w + c, row0, col0, acc);
-    else
-        sum_any<T, N, W>(p, x, p.w + c, row0, col0, acc[0]);
+    for (int j = 0; j < COLS; j++)
+        zeros(acc[j]);
+    sum_any<T, N, COLS>(p, x, p.w + c, row0, col0, acc);
 
     oct_fin_channels<sum_t, N> channels;
     oct_fin_load<N>(p.fin, 0, c, channels);
+    oct_fin_place at = {first_place(p.y[0], image, oh, ow, c),
+                        first_place(p.y[1], image, oh, ow, c),
+                        first_place(p.y[2], image, oh, ow, c)};
 #pragma unroll
-    for (int r = 0; r < R; r++) {
-        if (oh + r >= p.out_h)
+    for (int j = 0; j < COLS; j++) {
+        if (ow + j >= p.out_w)
             break;
-        oct_fin_place at = {first_place(p.y[0], image, oh + r, ow, c),
-                            first_place(p.y[1], image, oh + r, ow, c),
-                            first_place(p.y[2], image, oh + r, ow, c)};
-#pragma unroll
-        for (int j = 0; j < W; j++) {
-            if (ow + j >= p.out_w)
-                break;
-            if constexpr (K > 0)
-                put_brief(p, channels, acc[r][j], at);
-            else
-                put_long(p, channels, acc[r][j], at);
-            at.y0 += p.y[0].axis[2];
-            at.y1 += p.y[1].axis[2];
-            at.r += p.y[2].axis[2];
-        }
+        put_long(p, channels, acc[j], at);
+        at.y0 += p.y[0].axis[2];
+        at.y1 += p.y[1].axis[2];
+        at.r += p.y[2].axis[2];
     }
 }
 
-template <class T, int N, int K, int S>
-cudaError_t launch(const oct_dw *p, cudaStream_t stream)
-{
-    depthwise_kernel<T, N, K, S><<<(p->threads + THREADS - 1) / THREADS, THREADS, 0, stream>>>(*p);
-    return cudaGetLastError();
-}
-
-/* Size of a window known when compiled, else 0. */
-int fixed_window(const oct_dw *p, bool vector)
-{
-    const int k = p->kernel[0], s = p->step[0];
-    const bool plain = vector && p->fin.is_short && p->kernel[1] == k && p->step[1] == s &&
-                       p->dilation[0] == 1 && p->dilation[1] == 1;
-    return plain && (k == 3 || k == 5) && (s == 1 || s == 2) ? k : 0;
-}
-
 template <class T>
-cudaError_t launch_type(const oct_dw *p, bool vector, cudaStream_t stream)
+cudaError_t launch(const oct_dw *p, bool vector, cudaStream_t stream)
 {
-    const int k = fixed_window(p, vector), s = p->step[0];
-    if (!vector)
-        return launch<T, 1, 0, 0>(p, stream);
-    if (k == 3)
-        return s == 1 ? launch<T, N_VEC, 3, 1>(p, stream) : launch<T, N_VEC, 3, 2>(p, stream);
-    if (k == 5)
-        return s == 1 ? launch<T, N_VEC, 5, 1>(p, stream) : launch<T, N_VEC, 5, 2>(p, stream);
-    return launch<T, N_VEC, 0, 0>(p, stream);
+    const uint32_t blocks = (p->threads + THREADS - 1) / THREADS;
+    if (vector)
+        depthwise_kernel<T, OCT_DW_VECTOR><<<blocks, THREADS, 0, stream>>>(*p);
+    else
+        depthwise_kernel<T, 1><<<blocks, THREADS, 0, stream>>>(*p);
+    return cudaGetLastError();
 }
 
 } // namespace
 
-extern "C" void oct_dw_tile(const oct_dw *p, bool vector, int *n_rows, int *n_cols)
+extern "C" oct_dw_form oct_dw_form_of(const oct_dw *p, oct_dtype dt, bool vector)
 {
-    const int k = fixed_window(p, vector);
-    *n_rows = k == 3 && p->step[0] == 1 ? shape<3, 1>::R : 1;
-    *n_cols = k == 0 ? shape<0, 0>::W : shape<3, 1>::W;
+    const int k = p->kernel[0], s = p->step[0];
+    const bool q8 = dt == OCT_DT_S8 || dt == OCT_DT_U8;
+    const bool plain = p->fin.is_short && p->fin.residual_dtype == OCT_DT_NONE &&
+                       p->kernel[1] == k && p->step[1] == s && p->dilation[0] == 1 &&
+                       p->dilation[1] == 1;
+    const bool typed =
+        q8 ? p->words && p->sums_fit && p->inverse > 0.0f : p->fin.out[0].dtype == dt;
+    if (!vector)
+        return OCT_DW_ONE;
+    return plain && typed && (k == 3 || k == 5) && (s == 1 || s == 2) ? OCT_DW_ROLLING
+                                                                      : OCT_DW_VECTORS;
 }
 
-extern "C" cudaError_t oct_dw_launch(const oct_dw *p, oct_dtype dt, bool vector,
+extern "C" cudaError_t oct_dw_launch(const oct_dw *p, oct_dtype dt, oct_dw_form form,
                                      cudaStream_t stream)
 {
+    const bool vector = form == OCT_DW_VECTORS, rolling = form == OCT_DW_ROLLING;
     switch (dt) {
     case OCT_DT_F32:
-        return launch_type<float>(p, vector, stream);
+        return rolling ? oct_dw_launch_real(p, false, stream) : launch<float>(p, vector, stream);
     case OCT_DT_F16:
-        return launch_type<__half>(p, vector, stream);
+        return rolling ? oct_dw_launch_real(p, true, stream) : launch<__half>(p, vector, stream);
     case OCT_DT_S8:
-        return launch_type<int8_t>(p, vector, stream);
+        return rolling ? oct_dw_launch_q8(p, true, stream) : launch<int8_t>(p, vector, stream);
     default:
-        return launch_type<uint8_t>(p, vector, stream);
+        return rolling ? oct_dw_launch_q8(p, false, stream) : launch<uint8_t>(p, vector, stream);
     }
 }
