@@ -5,6 +5,7 @@
  * channels, else one element. Global pools are reductions (cuda_reduce.cu).
  */
 #include "kernels/cuda/cuda_kernel.cuh"
+#include "kernels/cuda/cuda_max_pool.h"
 #include "kernels/window.h"
 
 #define THREADS 256
@@ -332,6 +333,8 @@ typedef struct pool_op {
     oct_dtype from, to;
     int vec; /* elements a thread makes when pointers are aligned, else 1 */
     bool has_indices;
+    bool rolls; /* MaxPool by oct_cuda_max_roll() where pointers allow */
+    oct_dw roll;
     void *factor;
 } pool_op;
 
@@ -393,6 +396,9 @@ static oct_status run_pool(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_
     pool_params p = op->p;
     if (p.total == 0)
         return OCT_OK;
+    if (op->rolls && !indices && oct_cuda_aligned(a->in[0], 4) && oct_cuda_aligned(a->out[0], 4))
+        return oct_cuda_check(ctx, oct_cuda_max_roll(&op->roll, op->from, a->out[0], a->in[0], s),
+                              "pool");
     if (wide) {
         p.total /= (uint32_t)op->vec;
         p.fast = oct_cuda_div_make(p.fast.d / (uint32_t)op->vec);
@@ -433,7 +439,7 @@ static bool takes_vectors(const pool_op *op, int vec)
     return true;
 }
 
-static bool build(oct_ctx *ctx, const oct_op_desc *d, pool_op *op, char *reason)
+static bool build(const oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, pool_op *op, char *reason)
 {
     const oct_attr_window *at = (const oct_attr_window *)d->attr;
     const oct_tensor_desc *x = &d->in[0].desc, *y = &d->out[0].desc;
@@ -442,6 +448,7 @@ static bool build(oct_ctx *ctx, const oct_op_desc *d, pool_op *op, char *reason)
     if (oct_window_resolve(ctx, d->op, at, &x->shape, NULL, &w) != OCT_OK)
         return oct_cuda_no(reason, "window");
     const int lead = 3 - w.n;
+    op->rolls = oct_cuda_max_roll_make(d, &w, be->n_sm, &op->roll);
     w = oct_window_to_3d(&w);
     int64_t count = 1;
     for (int k = 0; k < 3; k++) {
@@ -498,15 +505,14 @@ static bool types_are_taken(const oct_op_desc *d, char *reason)
 static bool query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *c, char *reason)
 {
     pool_op op;
-    (void)be;
     memset(&op, 0, sizeof op);
     if (d->epilogue.residual >= 0 || d->epilogue.act != OCT_ACT_NONE)
         return oct_cuda_no(reason, "pools take no epilogue");
-    if (!types_are_taken(d, reason) || !build(ctx, d, &op, reason))
+    if (!types_are_taken(d, reason) || !build(be, ctx, d, &op, reason))
         return false;
     if (op.has_indices && !oct_cuda_row_major(&d->out[0]))
         return oct_cuda_no(reason, "indices need a dense row-major output");
-    return oct_cuda_name(c, op.vec > 1 ? "pool:vec" : "pool");
+    return oct_cuda_name(c, op.rolls ? "pool:rolling" : op.vec > 1 ? "pool:vec" : "pool");
 }
 
 static void release(oct_cuda *be, oct_cuda_op *base)
@@ -544,7 +550,7 @@ static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, cons
         return OCT_ERR_NOMEM;
     op->base.release = release;
     oct_status st = OCT_OK;
-    if (!build(ctx, d, op, reason))
+    if (!build(be, ctx, d, op, reason))
         st = oct_fail(ctx, OCT_ERR_BUG, "%s: %s", oct_op_name(d->op), reason);
     else if (d->op == OCT_OP_AVERAGE_POOL && oct_cuda_is_8bit(op->from))
         st = upload_factors(be, ctx, d, op);
