@@ -387,7 +387,15 @@ static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, cons
         OCT_OP_##op, oct_cuda_integer_query, oct_cuda_integer_prepare \
     }
 
+#define ROW_Q8(op)                                                        \
+    {                                                                     \
+        OCT_OP_##op, oct_cuda_binary_q8_query, oct_cuda_binary_q8_prepare \
+    }
+
 static const oct_cuda_row rows[] = {
+    ROW_Q8(ADD),
+    ROW_Q8(SUB),
+    ROW_Q8(MUL),
     ROW_INT(RELU),
     ROW(LEAKY_RELU),
     ROW(ELU),

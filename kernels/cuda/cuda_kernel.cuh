@@ -117,6 +117,7 @@ static inline bool oct_cuda_name(oct_candidate *c, const char *name)
 OCT_CUDA_OP(cast)
 OCT_CUDA_OP(where)
 OCT_CUDA_OP(integer)
+OCT_CUDA_OP(binary_q8)
 /* Pools */
 OCT_CUDA_OP(global_pool)
 OCT_CUDA_OP(resize)
