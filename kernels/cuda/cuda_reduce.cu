@@ -7,6 +7,8 @@
  *     ROWS     a warp, or a block, per result: its lanes walk the reduced elements
  *     COLUMNS  neighbouring results lie closer together than reduced elements (channels innermost): a
  *              lane takes a vector of results, the warps of a block share the reduced elements
+ *     SLABS    columns of pictures, where the results of an image are one run: a block takes some of an
+ *              image's channels and positions; where blocks would be few, several share the positions
  */
 #include "kernels/cuda/cuda_reduce.cuh"
 
@@ -16,6 +18,7 @@ typedef struct reduce_op {
     oct_cuda_op base;
     reduce_params p;
     oct_cuda_loop vectors; /* results in vectors; n_dims 0: not taken */
+    slab_params slabs;     /* vecs 0: not taken */
     int vec;
     bool is_float;
 } reduce_op;
@@ -30,6 +33,42 @@ static void launch_columns(const reduce_op *op, void *y, const void *x, cudaStre
         reduce_columns<A, T, V, true><<<blocks, THREADS, 0, s>>>(p, y, (const T *)x);
     else
         reduce_columns<A, T, V, false><<<blocks, THREADS, 0, s>>>(p, y, (const T *)x);
+}
+
+template <class A, class T, int V, bool SUM>
+static void launch_slabs_as(const slab_params &p, void *y, const void *x, cudaStream_t s)
+{
+    const uint32_t runs = p.r.results.total / p.vecs;
+    reduce_slabs<A, T, V, SUM>
+        <<<runs * p.chunks.d * p.splits.d, THREADS, 0, s>>>(p, y, (const T *)x);
+    if (p.splits.d > 1)
+        join_slabs<A, V, SUM>
+            <<<oct_cuda_blocks((int64_t)p.r.results.total * V, THREADS), THREADS, 0, s>>>(p, y);
+}
+
+template <class A, class T, int V>
+static void launch_slabs(const reduce_op *op, void *y, const void *x, void *partial, cudaStream_t s)
+{
+    slab_params p = op->slabs;
+    p.r = op->p;
+    p.r.results = op->vectors;
+    p.partial = partial;
+    if (p.r.fold == FOLD_SUM)
+        launch_slabs_as<A, T, V, true>(p, y, x, s);
+    else
+        launch_slabs_as<A, T, V, false>(p, y, x, s);
+}
+
+static void run_slabs(const reduce_op *op, void *y, const void *x, void *partial, cudaStream_t s)
+{
+    if (op->p.from == OCT_DT_F32)
+        launch_slabs<float, float, 4>(op, y, x, partial, s);
+    else if (op->p.from == OCT_DT_F16)
+        launch_slabs<float, __half, 8>(op, y, x, partial, s);
+    else if (op->p.from == OCT_DT_S8)
+        launch_slabs<int32_t, int8_t, 16>(op, y, x, partial, s);
+    else
+        launch_slabs<int32_t, uint8_t, 16>(op, y, x, partial, s);
 }
 
 static void run_columns(const reduce_op *op, void *y, const void *x, cudaStream_t s)
@@ -60,6 +99,8 @@ static oct_status run_reduce(const oct_cuda_op *base, oct_ctx *ctx, const oct_ru
     max.fold = FOLD_MAX;
     if (p->log_sum_exp)
         log_sum_exp_rows<<<p->results.total, THREADS, 0, s>>>(max, *p, y, x);
+    else if (op->slabs.vecs > 0 && oct_cuda_aligned(x, 16))
+        run_slabs(op, y, x, a->workspace, s);
     else if (op->vectors.n_dims > 0 && oct_cuda_aligned(x, 16))
         run_columns(op, y, x, s);
     else if (op->is_float)
@@ -69,7 +110,39 @@ static oct_status run_reduce(const oct_cuda_op *base, oct_ctx *ctx, const oct_ru
     return oct_cuda_launched(ctx, "reduction");
 }
 
-static bool build(const oct_op_desc *d, const bool *reduced, reduce_op *op, char *reason)
+/* Blocks for every multiprocessor, and no more rows of threads than there are elements. */
+static void make_slabs(const oct_cuda *be, reduce_op *op)
+{
+    slab_params *p = &op->slabs;
+    const oct_cuda_loop *v = &op->vectors;
+    const uint32_t elements = op->p.inner.total, enough = 4 * (uint32_t)be->n_sm;
+    if (v->n_dims > 2 || v->total == 0 || op->p.inner.n_dims != 1 || elements == 0)
+        return;
+    p->vecs = v->dim[0].d;
+    p->tx = p->vecs < THREADS ? p->vecs : THREADS;
+    while (p->tx > 4 && (uint64_t)v->total < (uint64_t)enough * p->tx && THREADS / p->tx < elements)
+        p->tx = (p->tx + 1) / 2;
+    const uint32_t chunks = (p->vecs + p->tx - 1) / p->tx, blocks = v->total / p->vecs * chunks;
+    p->tx = (p->vecs + chunks - 1) / chunks;
+    p->ty = THREADS / p->tx < elements ? THREADS / p->tx : elements;
+    uint32_t splits = 1;
+    while (blocks * splits < enough && splits < 32 && elements / (2 * splits) >= 4 * p->ty)
+        splits *= 2;
+    p->chunks = oct_cuda_div_make(chunks);
+    p->splits = oct_cuda_div_make(splits);
+    p->per_split = (elements + splits - 1) / splits;
+    p->step = op->p.inner.stride[0][0];
+}
+
+/* Of partial results, all of four bytes. */
+static size_t workspace_of(const reduce_op *op)
+{
+    const uint32_t splits = op->slabs.vecs > 0 ? op->slabs.splits.d : 1;
+    return splits > 1 ? (size_t)splits * op->vectors.total * (size_t)op->vec * 4 : 0;
+}
+
+static bool build(const oct_cuda *be, const oct_op_desc *d, const bool *reduced, reduce_op *op,
+                  char *reason)
 {
     const oct_tensor_desc *x = &d->in[0].desc, *y = &d->out[0].desc;
     const bool keep = y->shape.n_dims == x->shape.n_dims;
@@ -103,8 +176,11 @@ static bool build(const oct_op_desc *d, const bool *reduced, reduce_op *op, char
                   inner.stride[0][n] != 1 && results.dim[r] % op->vec == 0;
     for (int i = 0; i < inner.n_dims; i++)
         closer = closer && inner.stride[0][i] % op->vec == 0;
-    if (closer && oct_cuda_loop_takes(&results, op->vec))
-        return oct_cuda_loop_make(&results, op->vec, &op->vectors);
+    if (!closer || !oct_cuda_loop_takes(&results, op->vec))
+        return true;
+    if (!oct_cuda_loop_make(&results, op->vec, &op->vectors))
+        return oct_cuda_no(reason, "size");
+    make_slabs(be, op);
     return true;
 }
 
@@ -154,7 +230,6 @@ static bool query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidat
     const bool logs = d->op == OCT_OP_REDUCE_LOG_SUM || d->op == OCT_OP_REDUCE_LOG_SUM_EXP;
     bool reduced[OCT_MAX_DIMS];
     reduce_op op;
-    (void)be;
     (void)ctx;
     memset(&op, 0, sizeof op);
     if (d->in[0].quant.n > 0 || d->out[0].quant.n > 0)
@@ -166,12 +241,15 @@ static bool query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidat
         return oct_cuda_no(reason, "reductions take f32, f16 and integers");
     if (!axes_of(d, reduced))
         return oct_cuda_no(reason, "axes are not known ahead");
-    if (!build(d, reduced, &op, reason))
+    if (!build(be, d, reduced, &op, reason))
         return false;
     /* an empty maximum of a narrow integer would not be its least value */
     if (op.p.count == 0 && integer)
         return oct_cuda_no(reason, "nothing to reduce");
-    return oct_cuda_name(c, op.vectors.n_dims > 0 ? "reduce:columns" : "reduce:rows");
+    c->workspace_bytes = workspace_of(&op);
+    return oct_cuda_name(c, op.slabs.vecs > 0       ? "reduce:slabs"
+                            : op.vectors.n_dims > 0 ? "reduce:columns"
+                                                    : "reduce:rows");
 }
 
 static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, const oct_candidate *c,
@@ -184,7 +262,7 @@ static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, cons
     if (!op)
         return OCT_ERR_NOMEM;
     (void)axes_of(d, reduced);
-    (void)build(d, reduced, op, reason);
+    (void)build(be, d, reduced, op, reason);
     set_types(d, op);
     *out = &op->base;
     return OCT_OK;
@@ -192,12 +270,12 @@ static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, cons
 
 /* ---- global pools: all spatial axes ---- */
 
-static bool pool_build(const oct_op_desc *d, reduce_op *op, char *reason)
+static bool pool_build(const oct_cuda *be, const oct_op_desc *d, reduce_op *op, char *reason)
 {
     bool reduced[OCT_MAX_DIMS];
     for (int i = 0; i < d->in[0].desc.shape.n_dims; i++)
         reduced[i] = i >= 2;
-    return build(d, reduced, op, reason);
+    return build(be, d, reduced, op, reason);
 }
 
 bool oct_cuda_global_pool_query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *c,
@@ -207,12 +285,11 @@ bool oct_cuda_global_pool_query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d
     const bool q8 = oct_cuda_is_8bit(x->desc.dtype);
     const bool alike = x->desc.dtype == y->desc.dtype && oct_cuda_same_quant(&x->quant, &y->quant);
     reduce_op op;
-    (void)be;
     (void)ctx;
     memset(&op, 0, sizeof op);
     if (d->epilogue.residual >= 0 || d->epilogue.act != OCT_ACT_NONE)
         return oct_cuda_no(reason, "pools take no epilogue");
-    if (!pool_build(d, &op, reason))
+    if (!pool_build(be, d, &op, reason))
         return false;
     bool ok = oct_cuda_is_real(x->desc.dtype) && alike && x->quant.n == 0;
     if (d->op == OCT_OP_GLOBAL_LP_POOL) {
@@ -226,7 +303,10 @@ bool oct_cuda_global_pool_query(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d
              op.p.count <= INT32_MAX / 255;
     if (!ok)
         return oct_cuda_no(reason, "types, scales or p of a global pool");
-    return oct_cuda_name(c, op.vectors.n_dims > 0 ? "global_pool:columns" : "global_pool:rows");
+    c->workspace_bytes = workspace_of(&op);
+    return oct_cuda_name(c, op.slabs.vecs > 0       ? "global_pool:slabs"
+                            : op.vectors.n_dims > 0 ? "global_pool:columns"
+                                                    : "global_pool:rows");
 }
 
 oct_status oct_cuda_global_pool_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d,
@@ -237,7 +317,7 @@ oct_status oct_cuda_global_pool_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op
     (void)c;
     if (!op)
         return OCT_ERR_NOMEM;
-    (void)pool_build(d, op, reason);
+    (void)pool_build(be, d, op, reason);
     set_types(d, op);
     if (d->op == OCT_OP_GLOBAL_LP_POOL) {
         const bool abs = ((const oct_attr_norm *)d->attr)->p == 1;

@@ -292,7 +292,14 @@ __device__ __forceinline__ int32_t start_of<int32_t>(const reduce_params &p)
 }
 OCT_DEV void put_result(const reduce_params &p, void *y, int64_t at, int32_t v)
 {
-    put_result(p, y, at, (int64_t)v);
+    if (p.finish != FINISH_REQUANT) {
+        put_result(p, y, at, (int64_t)v);
+        return;
+    }
+    const float sum = (float)(v - p.zero_x * (int32_t)p.count); /* fits: see the pool's query */
+    const int32_t q = oct_dev_clamp_q(rintf(fmaf(sum, p.m, 0.0f)) + (float)p.zero_y,
+                                      oct_dev_q_min(p.to), oct_dev_q_max(p.to));
+    ((int8_t *)y)[at] = (int8_t)q;
 }
 
 template <bool SUM, class A>
@@ -354,6 +361,95 @@ static __global__ void __launch_bounds__(THREADS)
         oct_dev_offsets(p.results, blockIdx.x * 32 + owner, at);
         put_result(p, y, at[0] + element, v);
     }
+}
+
+/* ---- slabs: columns of one run of results an image, elements at one distance ---- */
+
+#define SLAB_BATCH 8 /* elements that a thread has in flight */
+
+typedef struct slab_params {
+    reduce_params r;       /* its results are vectors, runs of `vecs` of them */
+    oct_cuda_div chunks;   /* of a run */
+    oct_cuda_div splits;   /* of the elements */
+    uint32_t vecs, tx, ty; /* threads along a run and along the elements */
+    uint32_t per_split;
+    int64_t step;  /* from element to element */
+    void *partial; /* splits > 1: [split][result] */
+} slab_params;
+
+/* The lanes of a block take neighbouring vectors, its rows share the elements. */
+template <class A, class T, int V, bool SUM>
+static __global__ void __launch_bounds__(THREADS)
+    reduce_slabs(const __grid_constant__ slab_params p, void *y, const T *x)
+{
+    __shared__ A part[V][THREADS];
+    uint32_t split, chunk;
+    const uint32_t run =
+        oct_dev_divmod(oct_dev_divmod(blockIdx.x, p.splits, split), p.chunks, chunk);
+    const uint32_t tx = threadIdx.x % p.tx, ty = threadIdx.x / p.tx;
+    const uint32_t vec = chunk * p.tx + tx, first = run * p.vecs;
+    const uint32_t begin = split * p.per_split, end = min(p.r.inner.total, begin + p.per_split);
+    int64_t off[2];
+    A acc[V];
+#pragma unroll
+    for (int i = 0; i < V; i++)
+        acc[i] = start_of<A>(p.r);
+    oct_dev_offsets(p.r.results, first + min(vec, p.vecs - 1), off);
+    for (uint32_t e = begin + ty; e < end && ty < p.ty && vec < p.vecs; e += SLAB_BATCH * p.ty) {
+        oct_dev_vec<T, V> v[SLAB_BATCH];
+#pragma unroll
+        for (int k = 0; k < SLAB_BATCH; k++)
+            v[k] = *reinterpret_cast<const oct_dev_vec<T, V> *>(
+                x + off[1] + min(e + k * p.ty, end - 1) * p.step);
+        A sum[V]; /* sums of sums: the error of f32 stays small */
+#pragma unroll
+        for (int i = 0; i < V; i++)
+            sum[i] = value<SUM>(p.r, as_acc<A, T>(v[0].v[i]));
+#pragma unroll
+        for (int k = 1; k < SLAB_BATCH; k++)
+            if (e + k * p.ty < end)
+#pragma unroll
+                for (int i = 0; i < V; i++)
+                    sum[i] = join<SUM>(p.r, sum[i], value<SUM>(p.r, as_acc<A, T>(v[k].v[i])));
+#pragma unroll
+        for (int i = 0; i < V; i++)
+            acc[i] = join<SUM>(p.r, acc[i], sum[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < V; i++)
+        part[i][threadIdx.x] = acc[i];
+    __syncthreads();
+    for (uint32_t k = threadIdx.x; k < p.tx * V; k += THREADS) {
+        const uint32_t owner = k / V, element = k % V, result = chunk * p.tx + owner;
+        if (result >= p.vecs)
+            continue;
+        A v = part[element][owner];
+        for (uint32_t w = 1; w < p.ty; w++)
+            v = join<SUM>(p.r, v, part[element][w * p.tx + owner]);
+        if (p.splits.d > 1) {
+            ((A *)p.partial)[((int64_t)split * p.r.results.total + first + result) * V + element] =
+                v;
+            continue;
+        }
+        oct_dev_offsets(p.r.results, first + result, off);
+        put_result(p.r, y, off[0] + element, v);
+    }
+}
+
+template <class A, int V, bool SUM>
+static __global__ void __launch_bounds__(THREADS)
+    join_slabs(const __grid_constant__ slab_params p, void *y)
+{
+    const uint32_t i = oct_dev_item(), n = p.r.results.total * V;
+    const A *from = (const A *)p.partial + i;
+    int64_t off[2];
+    if (i >= n)
+        return;
+    A v = from[0];
+    for (uint32_t k = 1; k < p.splits.d; k++)
+        v = join<SUM>(p.r, v, from[(int64_t)k * n]);
+    oct_dev_offsets(p.r.results, i / V, off);
+    put_result(p.r, y, off[0] + i % V, v);
 }
 
 #endif /* OCT_KERNELS_CUDA_CUDA_REDUCE_CUH */

@@ -269,7 +269,8 @@ static void pools(void **state)
 
 static void global_pools(void **state)
 {
-    static const int shapes[][2] = {{3, 1}, {17, 5}, {64, 7}, {130, 14}, {2048, 7}};
+    static const int shapes[][2] = {{3, 1},    {17, 5},   {64, 7},  {130, 14},
+                                    {2048, 7}, {32, 112}, {144, 41}};
     static const oct_op ops[] = {OCT_OP_GLOBAL_AVERAGE_POOL, OCT_OP_GLOBAL_MAX_POOL,
                                  OCT_OP_GLOBAL_LP_POOL};
     static const oct_dtype types[] = {OCT_DT_F32, OCT_DT_F16, OCT_DT_S8, OCT_DT_U8};
