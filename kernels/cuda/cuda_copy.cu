@@ -129,17 +129,24 @@ static __global__ void __launch_bounds__(THREADS) copy_tiles(oct_cuda_tiles t, T
     const tile_at r = locate(t);
     const uint32_t i0 = r.i * SIDE, j0 = r.j * SIDE;
     const uint32_t lane = threadIdx.x % SIDE, row = threadIdx.x / SIDE;
-    x += r.x;
-    y += r.y;
+    constexpr uint32_t ROWS = THREADS / SIDE, N = SIDE / ROWS; /* at once; elements a thread */
+    T v[N]; /* all loads before the first store: they are in flight together */
+    x += r.x + min(i0 + lane, t.wide - 1);
+    y += r.y + j0 + lane;
 #pragma unroll
-    for (uint32_t k = row; k < SIDE; k += THREADS / SIDE)
-        if (i0 + lane < t.wide && j0 + k < t.len)
-            tile[k][lane] = x[(i0 + lane) + (j0 + k) * t.x_long];
+    for (uint32_t n = 0; n < N; n++)
+        v[n] = x[min(j0 + row + n * ROWS, t.len - 1) * t.x_long];
+#pragma unroll
+    for (uint32_t n = 0; n < N; n++)
+        tile[row + n * ROWS][lane] = v[n];
     __syncthreads();
 #pragma unroll
-    for (uint32_t k = row; k < SIDE; k += THREADS / SIDE)
-        if (i0 + k < t.wide && j0 + lane < t.len)
-            y[(i0 + k) * t.y_wide + (j0 + lane)] = tile[lane][k];
+    for (uint32_t n = 0; n < N; n++)
+        v[n] = tile[lane][row + n * ROWS];
+#pragma unroll
+    for (uint32_t n = 0; n < N; n++)
+        if (i0 + row + n * ROWS < t.wide && j0 + lane < t.len)
+            y[(i0 + row + n * ROWS) * t.y_wide] = v[n];
 }
 
 /* The P x P elements in P words, transposed. */
@@ -175,12 +182,16 @@ static __global__ void __launch_bounds__(THREADS)
     const uint32_t lane = threadIdx.x % TILE, row = threadIdx.x / TILE;
     const uint32_t wide = t.wide / P, len = t.len / P;
     const int64_t x_long = t.x_long / P, y_wide = t.y_wide / P;
-    x += r.x / P;
+    constexpr uint32_t ROWS = THREADS / TILE, N = TILE * P / ROWS; /* at once; words a thread */
+    uint32_t v[N]; /* all loads before the first store: they are in flight together */
+    x += r.x / P + min(i0 + lane, wide - 1);
     y += r.y / P;
 #pragma unroll
-    for (uint32_t k = row; k < TILE * P; k += THREADS / TILE)
-        if (i0 + lane < wide && j0 * P + k < t.len)
-            tile[k][lane] = x[(i0 + lane) + (j0 * P + k) * x_long];
+    for (uint32_t n = 0; n < N; n++)
+        v[n] = x[min(j0 * P + row + n * ROWS, t.len - 1) * x_long];
+#pragma unroll
+    for (uint32_t n = 0; n < N; n++)
+        tile[row + n * ROWS][lane] = v[n];
     __syncthreads();
 #pragma unroll
     for (uint32_t k = row; k < TILE; k += THREADS / TILE) {

@@ -15,11 +15,53 @@ OCT_DEV bool first_greater(float v, uint32_t i, float best, uint32_t at)
     return v > best || (v == best && i < at);
 }
 
+OCT_DEV float max_nan(float a, float b) /* NaN wins */
+{
+    float r;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+    return r;
+}
+
+/* e^x, and v / sum: to about 2^-22, less than an f16 shows, by few instructions; f32 accurately. */
+template <class T>
+struct fine {
+    OCT_DEV float exp(float x)
+    {
+        return expf(x);
+    }
+    OCT_DEV float factor(float)
+    {
+        return 1.0f;
+    }
+    OCT_DEV float share(float v, float sum, float)
+    {
+        return v / sum;
+    }
+};
+template <>
+struct fine<__half> {
+    OCT_DEV float exp(float x)
+    {
+        float e;
+        asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * 1.44269504f));
+        return e;
+    }
+    OCT_DEV float factor(float sum)
+    {
+        return 1.0f / sum;
+    }
+    OCT_DEV float share(float v, float, float factor)
+    {
+        return v * factor;
+    }
+};
+
 template <class R>
 static __global__ void __launch_bounds__(OCT_ROW_THREADS)
     softmax_rows(typename R::type *y, const typename R::type *x, uint32_t rows, uint32_t n,
                  int kind)
 {
+    typedef fine<typename R::type> math;
     __shared__ float shared[33];
     R r;
     uint32_t row;
@@ -28,24 +70,25 @@ static __global__ void __launch_bounds__(OCT_ROW_THREADS)
     r.n = n;
     r.load(x + (int64_t)row * n);
     float m = -INFINITY, sum = 0.0f;
-    r.each([&](float &v, uint32_t) { m = v > m || v != v ? v : m; });
+    r.each([&](float &v, uint32_t) { m = max_nan(v, m); });
     m = oct_row_max<R::group>(m, shared);
     if (kind == LOG_SOFTMAX)
         r.each([&](float &v, uint32_t) {
             v -= m;
-            sum += expf(v);
+            sum += math::exp(v);
         });
     else
         r.each([&](float &v, uint32_t) {
-            v = expf(v - m);
+            v = math::exp(v - m);
             sum += v;
         });
     sum = oct_row_sum<R::group>(sum, shared);
+    const float factor = math::factor(sum);
     const float log_sum = kind == LOG_SOFTMAX ? logf(sum) : 0.0f;
     if (kind == LOG_SOFTMAX)
         r.each([&](float &v, uint32_t) { v -= log_sum; });
     else
-        r.each([&](float &v, uint32_t) { v /= sum; });
+        r.each([&](float &v, uint32_t) { v = math::share(v, sum, factor); });
     r.store(y + (int64_t)row * n);
 }
 
