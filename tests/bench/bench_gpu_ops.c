@@ -14,7 +14,7 @@
 #include "kernels/backend.h"
 #include "kernels/op_schema.h"
 
-enum { RUNS = 20, REPEATS = 5, MAX_IN = 5 };
+enum { RUNS = 20, REPEATS = 5, MAX_IN = 5, NOISE = 1 << 22 };
 
 typedef struct bench_case {
     const char *name;
@@ -22,7 +22,7 @@ typedef struct bench_case {
     oct_dtype in, out;
     int x[4], y[4]; /* shapes; the last entries may be 0 */
     oct_layout in_layout, out_layout;
-    int second; /* 0 none, 1 another input like the first, 2 per channel */
+    int second; /* 0 none, 1 another input like the first, 2 per channel, 3 per image and channel */
 } bench_case;
 
 #define ROW OCT_LAYOUT_ROW
@@ -179,6 +179,53 @@ static const bench_case cases[] = {
      ROW,
      ROW,
      0},
+    /* what MobileNetV2, EfficientNet-B0, YOLOv8n and ViT-B/16 have besides */
+    {"excite f16", OCT_OP_MUL, F16, F16, {128, 96, 112, 112}, {128, 96, 112, 112}, CL, CL, 3},
+    {"excite s8", OCT_OP_MUL, S8, S8, {256, 96, 112, 112}, {256, 96, 112, 112}, CL, CL, 3},
+    {"silu f16", OCT_OP_SWISH, F16, F16, {128, 256, 56, 56}, {128, 256, 56, 56}, CL, CL, 0},
+    {"squeeze f16",
+     OCT_OP_GLOBAL_AVERAGE_POOL,
+     F16,
+     F16,
+     {128, 32, 112, 112},
+     {128, 32, 1, 1},
+     CL,
+     CL,
+     0},
+    {"squeeze s8",
+     OCT_OP_GLOBAL_AVERAGE_POOL,
+     S8,
+     S8,
+     {256, 32, 112, 112},
+     {256, 32, 1, 1},
+     CL,
+     CL,
+     0},
+    {"squeeze f16, 240",
+     OCT_OP_GLOBAL_AVERAGE_POOL,
+     F16,
+     F16,
+     {512, 240, 28, 28},
+     {512, 240, 1, 1},
+     CL,
+     CL,
+     0},
+    {"upsample f16", OCT_OP_RESIZE, F16, F16, {128, 128, 40, 40}, {128, 128, 80, 80}, CL, CL, 0},
+    {"upsample s8", OCT_OP_RESIZE, S8, S8, {128, 128, 40, 40}, {128, 128, 80, 80}, CL, CL, 0},
+    {"concat f16", OCT_OP_CONCAT, F16, F16, {64, 64, 80, 80}, {64, 128, 80, 80}, CL, CL, 1},
+    {"concat s8", OCT_OP_CONCAT, S8, S8, {128, 64, 80, 80}, {128, 128, 80, 80}, CL, CL, 1},
+    {"max pool 5x5 s8", OCT_OP_MAX_POOL, S8, S8, {512, 128, 40, 40}, {512, 128, 40, 40}, CL, CL, 0},
+    {"heads f16", OCT_OP_TRANSPOSE, F16, F16, {512, 197, 12, 64}, {512, 12, 197, 64}, ROW, ROW, 0},
+    {"quantize f16",
+     OCT_OP_QUANTIZE_LINEAR,
+     F16,
+     S8,
+     {128, 256, 56, 56},
+     {128, 256, 56, 56},
+     CL,
+     CL,
+     0},
+    {"cast f32>f16", OCT_OP_CAST, F32, F16, {64, 256, 56, 56}, {64, 256, 56, 56}, CL, CL, 0},
 };
 
 static oct_ctx *ctx;
@@ -210,16 +257,20 @@ static size_t bytes_of(const oct_operand *o)
     return oct_tensor_desc_bytes(&o->desc, &n) ? n : 0;
 }
 
-/* A device buffer of small random values. */
+/* A device buffer of small random values: a block of them, again and again. */
 static void *buffer(const oct_operand *o)
 {
-    const size_t n = bytes_of(o);
+    const size_t n = o->desc.dtype == OCT_DT_NONE ? 0 : bytes_of(o);
+    if (n == 0)
+        return NULL;
     uint8_t *host = malloc(n);
     oct_rng rng;
     memset(&rng, 7, sizeof rng);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && i < NOISE; i++)
         host[i] = o->desc.dtype == F32 || o->desc.dtype == F16 ? (uint8_t)(0x30 + i % 13)
                                                                : (uint8_t)oct_rng_u64(&rng);
+    for (size_t i = NOISE; i < n; i += NOISE)
+        memcpy(host + i, host, n - i < NOISE ? n - i : NOISE);
     void *p = be->vt->mem_alloc(be, ctx, n);
     if (p)
         must(be->vt->copy_in(be, ctx, p, host, n, NULL));
@@ -239,15 +290,21 @@ static oct_operand operand(oct_dtype dt, oct_shape s, oct_layout l, bool quantiz
 static int parameters(const bench_case *c, oct_operand *in)
 {
     const oct_shape channels = {{c->x[1]}, 1}, inner = {{c->x[2]}, 1}, scalar = {{0}, 0};
-    const oct_shape each = {{1, c->x[1], 1, 1}, 4}, table = {{256}, 1};
+    const oct_shape each = {{c->second == 3 ? c->x[0] : 1, c->x[1], 1, 1}, 4}, table = {{256}, 1};
     const bool q = c->in == S8;
     int n = 1;
     if (c->second == 1)
         in[n++] = in[0];
-    if (c->second == 2)
+    if (c->second >= 2)
         in[n++] = operand(c->in, each, c->in_layout, q);
     if (c->op == OCT_OP_QUANTIZE_LINEAR || c->op == OCT_OP_DEQUANTIZE_LINEAR)
         in[n++] = operand(F32, scalar, ROW, false);
+    if (c->op == OCT_OP_RESIZE) {
+        static const float twice[4] = {1, 1, 2, 2};
+        n++; /* no region */
+        in[n] = operand(F32, (oct_shape){{4}, 1}, ROW, false);
+        in[n++].data = twice;
+    }
     if (c->op == OCT_OP_TABLE)
         in[n++] = operand(OCT_DT_U8, table, ROW, false);
     if (c->op == OCT_OP_LAYER_NORM)
@@ -315,6 +372,8 @@ static void run_case(const bench_case *c, double copy)
         oct_attr_axis axis;
         oct_attr_norm norm;
         oct_attr_quantize quantize;
+        oct_attr_transpose transpose;
+        oct_attr_resize resize;
     } at;
     const bool moves = c->op == OCT_OP_QUANTIZE_LINEAR || c->op == OCT_OP_DEQUANTIZE_LINEAR;
     const bool quantized = c->in == S8 && c->op != OCT_OP_TABLE && !moves;
@@ -326,10 +385,20 @@ static void run_case(const bench_case *c, double copy)
     if (c->op == OCT_OP_MAX_POOL) {
         at.window.n_kernel = at.window.n_stride = 2;
         at.window.n_pad = 4;
+        const bool halves = c->y[2] < c->x[2];
         for (int i = 0; i < 4; i++)
-            at.window.pad[i] = 1;
-        at.window.kernel[0] = at.window.kernel[1] = 3;
-        at.window.stride[0] = at.window.stride[1] = 2;
+            at.window.pad[i] = halves ? 1 : 2;
+        at.window.kernel[0] = at.window.kernel[1] = halves ? 3 : 5;
+        at.window.stride[0] = at.window.stride[1] = halves ? 2 : 1;
+    }
+    if (c->op == OCT_OP_TRANSPOSE) {
+        at.transpose = (oct_attr_transpose){.n_perm = 4, .perm = {0, 2, 1, 3}};
+    } else if (c->op == OCT_OP_RESIZE) {
+        at.resize.mode = OCT_RESIZE_NEAREST;
+        at.resize.coord = OCT_COORD_ASYMMETRIC;
+        at.resize.nearest = OCT_NEAREST_FLOOR;
+    } else if (c->op == OCT_OP_CONCAT) {
+        at.axis.axis = 1;
     }
     const int n_in = parameters(c, in);
     const oct_op_desc d = {.op = c->op,
@@ -353,16 +422,18 @@ static void run_case(const bench_case *c, double copy)
     size_t bytes = bytes_of(&out);
     for (int i = 0; i < n_in; i++) {
         x[i] = buffer(&in[i]);
-        bytes += bytes_of(&in[i]);
+        bytes += x[i] ? bytes_of(&in[i]) : 0;
     }
     void *y = be->vt->mem_alloc(be, ctx, bytes_of(&out));
-    const float ms = time_runs(p, &(oct_run_args){x, &y, NULL, stream});
+    void *workspace = be->vt->mem_alloc(be, ctx, cand.workspace_bytes + 1);
+    const float ms = time_runs(p, &(oct_run_args){x, &y, workspace, stream});
     const double rate = (double)bytes / ms / 1e6;
     printf("%-28s %-26s %8.1f us %7.0f GB/s %5.0f %% of copy\n", c->name, cand.name, 1e3 * ms, rate,
            100 * rate / copy);
     for (int i = 0; i < n_in; i++)
         be->vt->mem_free(be, ctx, (void *)x[i]);
     be->vt->mem_free(be, ctx, y);
+    be->vt->mem_free(be, ctx, workspace);
     be->vt->release(be, p);
 }
 

@@ -176,7 +176,7 @@ static void split_sums_agree_with_ref(void **state)
     static const layer layers[] = {
         {1, 512, 64, 1, 7, 7, 3, 1, 1},   {1, 256, 130, 1, 5, 4, 3, 1, 1},
         {4, 64, 256, 1, 28, 28, 1, 1, 0}, {8, 32, 128, 1, 40, 40, 3, 1, 1},
-        {2, 1024, 32, 1, 3, 3, 1, 1, 0},
+        {2, 1024, 32, 1, 3, 3, 1, 1, 0},  {8, 4, 128, 1, 40, 40, 3, 1, 1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
