@@ -130,3 +130,8 @@ size_t oct_api_stats_means(const struct octet_stats *stats, const char *name, bo
         mean[c] = oct_channel_mean_at(m, c);
     return m != NULL ? m->n_channels : 0;
 }
+
+bool oct_api_stats_never_negative(const struct octet_stats *stats, const char *name)
+{
+    return oct_stats_never_negative(stats->stats, name);
+}

@@ -138,6 +138,8 @@ const oct_ranges *oct_api_scales_ranges(const struct octet_scales *scales);
 struct octet_stats;
 size_t oct_api_stats_means(const struct octet_stats *stats, const char *name, bool last,
                            double *mean, size_t cap);
+/* Whether values of tensor `name` were counted and none was negative. */
+bool oct_api_stats_never_negative(const struct octet_stats *stats, const char *name);
 
 #ifdef __cplusplus
 }

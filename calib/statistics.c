@@ -300,6 +300,16 @@ bool oct_stats_has_means(const oct_stats *s)
     return false;
 }
 
+bool oct_stats_never_negative(const oct_stats *s, const char *name)
+{
+    size_t at;
+    bool relu;
+    if (!oct_stats_find(s, name, &at))
+        return false;
+    const oct_hist *h = &s->tensor[oct_stats_root(s, at, &relu)].hist;
+    return h->n_total > 0 && (relu || (h->neg.amax == 0 && h->n_neg_inf == 0));
+}
+
 /* ---- merge ------------------------------------------------------------------------------- */
 
 static oct_status check_tensors(oct_ctx *ctx, const oct_stats *a, const oct_stats *b)

@@ -113,6 +113,8 @@ OCT_MUST_CHECK oct_status oct_stats_want_mean(oct_stats *s, size_t i, oct_mean_a
 /* Means of the channels of the tensor of that name, or NULL: none, along another axis, not usable. */
 const oct_channel_mean *oct_stats_means_of(const oct_stats *s, const char *name,
                                            oct_mean_axis axis);
+/* Whether values of the tensor of that name were counted and none was negative. */
+bool oct_stats_never_negative(const oct_stats *s, const char *name);
 /* Whether any tensor has channel means that can be used. */
 bool oct_stats_has_means(const oct_stats *s);
 /* The image that set the largest magnitude of tensor `i`; false if there is none. */

@@ -26,19 +26,20 @@ static oct_amax_source amax_of(const octet_scales *scales)
     return (oct_amax_source){(oct_ranges *)(uintptr_t)oct_api_scales_ranges(scales), find_amax};
 }
 
-/* Channel means of the caller's statistics. */
-typedef struct mean_reader {
+/* What the caller's statistics know besides thresholds. */
+typedef struct stats_reader {
     oct_ctx *ctx;
     const octet_stats *stats;
     double *mean; /* owned */
     size_t cap;
     oct_status status; /* OCT_ERR_NOMEM: some were not handed out */
     oct_mean_source source;
-} mean_reader;
+    oct_sign_source signs;
+} stats_reader;
 
 static bool find_means(void *user, const char *name, bool last, const double **mean, size_t *n)
 {
-    mean_reader *r = user;
+    stats_reader *r = user;
     *n = oct_api_stats_means(r->stats, name, last, NULL, 0);
     if (*n > r->cap) {
         oct_free(r->ctx, r->mean);
@@ -54,20 +55,25 @@ static bool find_means(void *user, const char *name, bool last, const double **m
     return *n > 0;
 }
 
-static const oct_mean_source *read_means(mean_reader *r, oct_ctx *ctx, const octet_stats *stats)
+static bool never_negative(void *user, const char *name)
 {
-    *r = (mean_reader){.ctx = ctx, .stats = stats, .source = {r, find_means}};
-    return stats != NULL ? &r->source : NULL;
+    return oct_api_stats_never_negative(((const stats_reader *)user)->stats, name);
 }
 
-static oct_status end_means(mean_reader *r, oct_status st)
+static void reader_init(stats_reader *r, oct_ctx *ctx, const octet_stats *stats)
+{
+    *r = (stats_reader){
+        .ctx = ctx, .stats = stats, .source = {r, find_means}, .signs = {r, never_negative}};
+}
+
+static oct_status reader_deinit(stats_reader *r, oct_status st)
 {
     oct_free(r->ctx, r->mean);
     return st != OCT_OK ? st : r->status;
 }
 
 static oct_scheme scheme_of(const octet_quantize_options *opt, oct_quant_target target,
-                            const oct_mean_source *means)
+                            const stats_reader *r)
 {
     return (oct_scheme){.target = target,
                         .weights = opt->mse_weights ? OCT_WEIGHT_MSE : OCT_WEIGHT_MAX_ABS,
@@ -75,7 +81,10 @@ static oct_scheme scheme_of(const octet_quantize_options *opt, oct_quant_target 
                         .allow_missing = opt->allow_missing != 0,
                         .skip_first = opt->skip_first != 0,
                         .skip_last = opt->skip_last != 0,
-                        .means = means,
+                        .unsigned_activations =
+                            opt->unsigned_activations != 0 && target != OCT_TARGET_TRT,
+                        .signs = r->stats != NULL ? &r->signs : NULL,
+                        .means = r->stats != NULL ? &r->source : NULL,
                         .include = opt->include,
                         .n_include = opt->n_include,
                         .exclude = opt->exclude,
@@ -101,14 +110,14 @@ octet_status octet_quantize(octet_ctx *ctx, const char *model_path, const octet_
     if (st != OCT_OK)
         return (octet_status)st;
     const oct_amax_source amax = amax_of(scales);
-    mean_reader means;
-    const oct_scheme scheme =
-        scheme_of(&opt, (oct_quant_target)opt.target, read_means(&means, c, opt.stats));
+    stats_reader known;
+    reader_init(&known, c, opt.stats);
+    const oct_scheme scheme = scheme_of(&opt, (oct_quant_target)opt.target, &known);
     const oct_quantize_file_options file = {.qdq = {.weights_int8 = opt.weights_int8 != 0},
                                             .force = opt.force != 0,
                                             .external_data = opt.external_data != 0};
     st = oct_quantize_file(c, model_path, out_path, &amax, &scheme, &file, NULL);
-    return (octet_status)end_means(&means, st);
+    return (octet_status)reader_deinit(&known, st);
 }
 
 static oct_status save(oct_ctx *ctx, const oct_model *m, bool force, const char *out_path)
@@ -134,10 +143,10 @@ octet_status octet_build(octet_ctx *ctx, const char *model_path, const octet_sca
         st = oct_model_load(c, model_path, NULL, &model);
     if (st == OCT_OK && scales) {
         const oct_amax_source amax = amax_of(scales);
-        mean_reader means;
-        const oct_scheme scheme =
-            scheme_of(&opt, OCT_TARGET_OCTET, read_means(&means, c, opt.stats));
-        st = end_means(&means, oct_quantize_model(c, model, &amax, &scheme, NULL, &quantized));
+        stats_reader known;
+        reader_init(&known, c, opt.stats);
+        const oct_scheme scheme = scheme_of(&opt, OCT_TARGET_OCTET, &known);
+        st = reader_deinit(&known, oct_quantize_model(c, model, &amax, &scheme, NULL, &quantized));
     }
     if (st == OCT_OK)
         st = save(c, scales ? quantized : model, opt.force != 0, out_path);

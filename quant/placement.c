@@ -228,6 +228,17 @@ static bool produces_non_negative(const placer *p, const oct_node *n)
     }
 }
 
+/* Inputs that calibration never saw negative: pixels that nobody centred. */
+static void mark_inputs(placer *p)
+{
+    const oct_sign_source *signs = p->scheme->signs;
+    uint32_t n = 0;
+    const oct_value_id *in = oct_graph_inputs(p->g, &n);
+    for (uint32_t i = 0; p->scheme->unsigned_activations && signs != NULL && i < n; i++)
+        p->value[in[i]].non_negative =
+            signs->never_negative(signs->user, oct_placer_value(p, in[i])->name);
+}
+
 static void walk_forward(placer *p, oct_node_id id)
 {
     const oct_node *n = oct_graph_node(p->g, id);
@@ -296,6 +307,7 @@ static oct_status place(placer *p)
         return report_missing(p);
     for (uint32_t i = n; i-- > 0;)
         walk_back(p, order[i]);
+    mark_inputs(p);
     for (uint32_t i = 0; i < n; i++)
         walk_forward(p, order[i]);
     OCT_TRY(each_quantized(p, oct_placer_inputs));

@@ -255,11 +255,11 @@ void oct_placer_scales(placer *p)
             continue;
         const value_info *info = &p->value[oct_placer_share(p, pt->value)];
         const bool ort = p->scheme->target == OCT_TARGET_ORT;
-        const bool shifted = ort && info->non_negative;
+        const bool shifted = (ort || p->scheme->unsigned_activations) && info->non_negative;
         oct_qparams *q = (oct_qparams *)pt->quant.q;
         q->scale = fmaxf(info->amax / (shifted ? 255.0f : 127.0f), 0x1p-120f);
         q->zero_point = ort && !shifted ? 128 : 0;
-        pt->dtype = ort ? OCT_DT_U8 : OCT_DT_S8;
+        pt->dtype = ort || shifted ? OCT_DT_U8 : OCT_DT_S8;
     }
 }
 

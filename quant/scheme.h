@@ -46,14 +46,25 @@ typedef struct oct_mean_source {
     bool (*find)(void *user, const char *name, bool last, const double **mean, size_t *n);
 } oct_mean_source;
 
+/* Whether calibration never saw a negative value of `name`. */
+typedef struct oct_sign_source {
+    void *user;
+    bool (*never_negative)(void *user, const char *name);
+} oct_sign_source;
+
 /* A pattern is a node's name, "op:Conv", or "re:REGEX" (POSIX extended, whole name). */
 typedef struct oct_scheme {
     oct_quant_target target;
     oct_weight_method weights;
-    bool per_tensor_weights;      /* one scale a weight instead of one a channel */
-    bool matmul_of_activations;   /* also quantize MatMul without a constant operand */
-    bool allow_missing;           /* leave nodes whose input has no threshold in floating point */
-    bool skip_first, skip_last;   /* keep the first / last weighted op in floating point */
+    bool per_tensor_weights;    /* one scale a weight instead of one a channel */
+    bool matmul_of_activations; /* also quantize MatMul without a constant operand */
+    bool allow_missing;         /* leave nodes whose input has no threshold in floating point */
+    bool skip_first, skip_last; /* keep the first / last weighted op in floating point */
+    /* Values that cannot be negative become u8 with zero point 0: eight bits for them instead of seven. Graph
+     * inputs that never were, by `signs` (may be NULL), count as such. Not for TensorRT, which reads s8 only;
+     * for ONNX Runtime it adds the inputs. */
+    bool unsigned_activations;
+    const oct_sign_source *signs;
     const oct_mean_source *means; /* corrects biases (quant/bias_correct.h); NULL = as they are */
     const char *const *include;   /* only these, if n_include > 0 */
     size_t n_include;

@@ -24,7 +24,7 @@ static oct_status export_to(oct_auto *a, const oct_scale_source *scales, oct_qua
                                            .force = true};
     char *path = oct_auto_path(a, file);
     oct_status st = oct_scheme_args_init(&scheme, a->cli, target);
-    scheme.scheme.means = oct_scale_source_means(scales);
+    oct_scale_source_inform(scales, &scheme.scheme);
     if (path == NULL)
         st = OCT_ERR_NOMEM;
     if (st == OCT_OK)
@@ -54,7 +54,7 @@ static oct_status build_int8(oct_auto *a, const oct_scale_source *scales)
     oct_scheme_args scheme;
     char *path = oct_auto_path(a, OCT_AUTO_INT8);
     oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
-    scheme.scheme.means = oct_scale_source_means(scales);
+    oct_scale_source_inform(scales, &scheme.scheme);
     if (path == NULL)
         st = OCT_ERR_NOMEM;
     if (st == OCT_OK)

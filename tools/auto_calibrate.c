@@ -39,8 +39,9 @@ void oct_auto_scheme_options(oct_auto *a, oct_strbuf *b)
     for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++)
         if (oct_cli_flag(a->cli, flag[i]))
             oct_strbuf_addf(b, "%s\n", flag[i]);
-    oct_strbuf_addf(b, "weights=%s\nbias-correction=%s\n", oct_cli_str(a->cli, "weights"),
-                    oct_cli_str(a->cli, "bias-correction"));
+    oct_strbuf_addf(b, "weights=%s\nbias-correction=%s\nactivations=%s\n",
+                    oct_cli_str(a->cli, "weights"), oct_cli_str(a->cli, "bias-correction"),
+                    oct_cli_str(a->cli, "activations"));
     add_repeated(a->cli, "include", b);
     add_repeated(a->cli, "exclude", b);
     oct_sha256 hash;
@@ -222,7 +223,7 @@ static void on_choice(void *user, int64_t n_done)
 }
 
 static oct_status choose_among(oct_auto *a, oct_ranges *const *ranges, const oct_scale_results *r,
-                               const oct_mean_source *means, oct_choose_result *c)
+                               const oct_stats_means *known, bool corrects, oct_choose_result *c)
 {
     const oct_auto_part_id id = a->chooses_on_all ? OCT_AUTO_HELD_IN : OCT_AUTO_HELD_BACK;
     oct_choose_candidate candidate[OCT_CHOOSE_MAX];
@@ -234,7 +235,8 @@ static oct_status choose_among(oct_auto *a, oct_ranges *const *ranges, const oct
     for (int m = 0; m < r->n_methods; m++)
         candidate[m] = (oct_choose_candidate){r->label[m], oct_amax_of_ranges(ranges[m])};
     oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
-    scheme.scheme.means = means;
+    scheme.scheme.means = corrects ? &known->source : NULL;
+    scheme.scheme.signs = &known->signs;
     const oct_status opened = oct_auto_open_part(a, id, &args, &source);
     st = st == OCT_OK ? opened : st;
     if (st == OCT_OK) {
@@ -264,7 +266,7 @@ static oct_status choose(oct_auto *a, const oct_stats *s)
     for (int m = 0; m < r.n_methods && st == OCT_OK; m++)
         st = oct_scale_results_ranges(a->cli, &r, m, &ranges[m]);
     if (st == OCT_OK && r.n_methods > 1)
-        st = choose_among(a, ranges, &r, corrects ? &means.source : NULL, &c);
+        st = choose_among(a, ranges, &r, &means, corrects, &c);
     else
         c.score_db[0] = NAN;
     if (st == OCT_OK)

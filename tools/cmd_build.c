@@ -143,7 +143,7 @@ static oct_status build_from_scales(oct_cli *cli, const oct_model *m)
     oct_status st = oct_scale_source_init(&scales, cli, m);
     const oct_status st2 = oct_scheme_args_init(&scheme, cli, OCT_TARGET_OCTET);
     st = st != OCT_OK ? st : st2;
-    scheme.scheme.means = oct_scale_source_means(&scales);
+    oct_scale_source_inform(&scales, &scheme.scheme);
     if (st == OCT_OK)
         st = oct_quantize_model(cli->ctx, m, &scales.amax, &scheme.scheme, &report, &quantized);
     if (st == OCT_OK)

@@ -215,7 +215,7 @@ static oct_status prepare(sensing *s)
     OCT_TRY(oct_model_load(cli->ctx, cli->pos[0], NULL, &s->model));
     OCT_TRY(oct_scale_source_init(&s->scales, cli, s->model));
     OCT_TRY(oct_scheme_args_init(&s->scheme, cli, OCT_TARGET_OCTET));
-    s->scheme.scheme.means = oct_scale_source_means(&s->scales);
+    oct_scale_source_inform(&s->scales, &s->scheme.scheme);
     OCT_TRY(find_layers(s));
     OCT_TRY(oct_judge_read(cli, &s->eval, &s->coco));
     s->eval.progress = on_progress;

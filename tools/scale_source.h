@@ -19,7 +19,7 @@ extern "C" {
 
 /* --stats --method --cache */
 extern const oct_opt oct_scale_opts[];
-/* --weights --bias-correction --per-tensor --include --exclude --skip-first --skip-last --plan --allow-missing --quantize-matmul */
+/* --weights --bias-correction --activations --per-tensor --include --exclude --skip-first --skip-last --plan --allow-missing --quantize-matmul */
 extern const oct_opt oct_scheme_opts[];
 
 typedef struct oct_scale_source {
@@ -30,7 +30,8 @@ typedef struct oct_scale_source {
     oct_amax_source amax;
     oct_stats *stats; /* --stats, kept for the means; owned */
     oct_stats_means means;
-    bool corrects; /* biases are to be corrected, and there are means */
+    const char *activations; /* of --activations, for the provenance */
+    bool corrects;           /* biases are to be corrected, and there are means */
 } oct_scale_source;
 
 /* Reads what the options name. Statistics must belong to `model` (OCT_ERR_STALE). OCT_ERR_USAGE unless exactly
@@ -44,8 +45,9 @@ OCT_MUST_CHECK oct_status oct_scale_source_from_stats(oct_scale_source *s, oct_c
                                                       const oct_stats *stats,
                                                       const oct_method *method,
                                                       const oct_sha256 *file);
-/* Means for oct_scheme.means, as --bias-correction says; NULL = biases stay as they are. */
-const oct_mean_source *oct_scale_source_means(const oct_scale_source *s);
+/* Gives `scheme` what the statistics know besides thresholds: signs, and means where --bias-correction wants them. Both
+ * borrow from `s`. */
+void oct_scale_source_inform(const oct_scale_source *s, oct_scheme *scheme);
 /* Thresholds that some ranges (borrowed) hold. */
 oct_amax_source oct_amax_of_ranges(const oct_ranges *r);
 

@@ -17,6 +17,11 @@ static bool find(void *user, const char *name, bool last, const double **mean, s
     return true;
 }
 
+static bool never_negative(void *user, const char *name)
+{
+    return oct_stats_never_negative(((const oct_stats_means *)user)->stats, name);
+}
+
 oct_status oct_stats_means_init(oct_stats_means *m, oct_ctx *ctx, const oct_stats *stats)
 {
     size_t most = 1;
@@ -24,7 +29,8 @@ oct_status oct_stats_means_init(oct_stats_means *m, oct_ctx *ctx, const oct_stat
         const oct_channel_mean *c = oct_stats_at(stats, i)->mean;
         most = c != NULL && c->n_channels > most ? c->n_channels : most;
     }
-    *m = (oct_stats_means){.ctx = ctx, .stats = stats, .source = {m, find}};
+    *m = (oct_stats_means){
+        .ctx = ctx, .stats = stats, .source = {m, find}, .signs = {m, never_negative}};
     m->mean = oct_alloc_array(ctx, most, sizeof *m->mean);
     return m->mean != NULL ? OCT_OK : OCT_ERR_NOMEM;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Channel means of statistics as bias correction asks for them (quant/bias_correct.h).
+ * What statistics know besides thresholds, as quantization asks for it: channel means for bias
+ * correction (quant/bias_correct.h), and which values are never negative.
  */
 #ifndef OCT_TOOLS_STATS_MEANS_H
 #define OCT_TOOLS_STATS_MEANS_H
@@ -17,7 +18,8 @@ typedef struct oct_stats_means {
     oct_ctx *ctx;
     const oct_stats *stats; /* borrowed */
     double *mean;           /* of the tensor asked for last; owned */
-    oct_mean_source source; /* borrows from here: do not copy the struct */
+    oct_mean_source source; /* these borrow from here: do not copy the struct */
+    oct_sign_source signs;
 } oct_stats_means;
 
 OCT_MUST_CHECK oct_status oct_stats_means_init(oct_stats_means *m, oct_ctx *ctx,

@@ -331,6 +331,9 @@ typedef struct octet_quantize_options {
     /* Statistics whose channel means correct biases for what rounding the weights moves: those that the
      * scales come from; borrowed. NULL: biases stay as they are. */
     const octet_stats *stats;
+    /* Values that are never negative become u8, one bit more for them; graph inputs too where `stats` saw none
+     * below 0. Not for OCTET_TARGET_TRT, which reads s8 only. */
+    int unsigned_activations;
 } octet_quantize_options;
 
 /* Reads the ONNX file `model_path` and writes it with Q/DQ pairs to `out_path`. OCTET_ERR_RANGE

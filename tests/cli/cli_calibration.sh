@@ -47,6 +47,14 @@ run 0 quantize "$model" --cache s.cache -o cached.onnx
 says err "biases are not corrected"
 last "octet: OK wrote cached.onnx"
 
+# u8 where nothing is negative; TensorRT has no u8
+run 0 build "$model" --stats s.h5 --activations mixed -o mixed.engine
+run 0 inspect mixed.engine
+says out " u8 "
+run 2 quantize "$model" --stats s.h5 --activations mixed -o mixed.onnx
+says err "TensorRT reads s8"
+run 0 quantize "$model" --stats s.h5 --activations mixed --target octet -o mixed.onnx
+
 # damage
 head -c 100000 s.h5 >cut.h5
 run 4 verify cut.h5

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""INT8 beside FP32, by `octet` alone: every method, biases corrected and not, over labelled photos.
+"""INT8 beside FP32, by `octet` alone: every method, biases corrected and not, s8 and mixed activations, over photos.
 
 usage: accuracy_table.py OCTET [MODEL...]
 
@@ -23,6 +23,10 @@ OCTET, ONLY = sys.argv[1], sys.argv[2:]
 DATA = pathlib.Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 ALL = os.environ.get("OCT_CIFAR10_ALL") == "1"
 MAX_LOSS = 0.3
+VARIANTS = {"biases as they are, s8": ("--bias-correction", "off"),
+            "corrected, s8 (default)": (),
+            "corrected, mixed": ("--activations", "mixed")}
+DEFAULT = 1
 METHODS = ("mse", "entropy", "percentile", "minmax")
 IMAGENET_NORM = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 CIFAR = {
@@ -47,23 +51,22 @@ def octet(*args):
 
 
 def engines(model, stats, work):
-    """An engine a method, first with biases as they are, then corrected."""
+    """An engine a method, variant by variant."""
     made = []
-    for bias in ("off", "on"):
+    for number, options in enumerate(VARIANTS.values()):
         for method in METHODS:
-            made.append(work / f"{method}-{bias}.engine")
-            octet("build", model, "--stats", stats, "--method", method, "--bias-correction", bias, "-o",
-                  made[-1], "--force", "-q")
+            made.append(work / f"{method}-{number}.engine")
+            octet("build", model, "--stats", stats, "--method", method, *options, "-o", made[-1], "--force", "-q")
     return made
 
 
 def judge(model, stats, images, work, *options):
-    """FP32's top-1, and for each method what was measured without and with corrected biases."""
+    """FP32's top-1, and for each method what was measured of each variant."""
     octet("evaluate", model, *engines(model, stats, work), images, "--config", work / "c.json", *options,
           "-q", f"--json={work / 'e.json'}", "--force")
     result = json.loads((work / "e.json").read_text())
     measured = [{**c, "top1": s["top1"]} for s, c in zip(result["sides"][1:], result["comparisons"])]
-    return result["sides"][0]["top1"], dict(zip(METHODS, zip(measured, measured[len(METHODS):])))
+    return result["sides"][0]["top1"], {m: measured[i::len(METHODS)] for i, m in enumerate(METHODS)}
 
 
 def choose(model, work):
@@ -73,11 +76,11 @@ def choose(model, work):
     return json.loads((work / "auto/choice.json").read_text())["chosen"].split(":")[0]
 
 
-def show(name, method, fp32, pair, notes):
+def show(name, method, fp32, variants, notes):
     def side(c):
         return (f"{100 * c['top1']:7.3f} {100 * c['top1_difference']:+7.3f} {c['mcnemar_p']:5.2f} "
                 f"{100 * c['agreement']:6.2f} {c['sqnr_db']:6.2f}")
-    print(f"{name:28s} {method:10s} {100 * fp32:7.3f} | {side(pair[0])} | {side(pair[1])} | {' '.join(notes)}",
+    print(f"{name:28s} {method:10s} {100 * fp32:7.3f} | {' | '.join(map(side, variants))} | {' '.join(notes)}",
           flush=True)
 
 
@@ -94,7 +97,7 @@ def cifar(name, work):
     limit = [] if ALL else ["--limit", 500, "--subset", "stratified"]
     fp32, measured = judge(model, work / "s.h5", DATA / "cifar10/test", work, *limit)
     for m in METHODS:
-        c = measured[m][1]
+        c = measured[m][DEFAULT]
         within = loss_of(c) <= MAX_LOSS + 1e-9
         bad = m in ("mse", best) and not within and (
             ALL or (loss_of(c) > 1.0 + 1e-9 and c["mcnemar_p"] < 0.05))
@@ -114,7 +117,7 @@ def imagenet(name, work):
     fp32, measured = judge(model, work / "s.h5", DATA / "imagenet100", work, "--labels",
                            DATA / "imagenet100/labels.txt", "--label-offset", offset)
     for m in METHODS:
-        bad = m == "mse" and measured[m][1]["agreement"] < 0.75
+        bad = m == "mse" and measured[m][DEFAULT]["agreement"] < 0.75
         show(name, m, fp32, measured[m], ["BAD"] if bad else [])
         if bad:
             failures.append(f"{name} {m}")
@@ -125,8 +128,8 @@ def main():
         print("skipped: ../shared/data is not here")
         return 77
     columns = f"{'INT8 %':>7s} {'points':>7s} {'p':>5s} {'same %':>6s} {'SQNR':>6s}"
-    print(f"{'':47s} | {'biases as they are':36s}| corrected")
-    print(f"{'model':28s} {'method':10s} {'FP32 %':>7s} | {columns} | {columns} | within {MAX_LOSS}")
+    print(f"{'':47s} | " + " | ".join(f"{v:35s}" for v in VARIANTS))
+    print(f"{'model':28s} {'method':10s} {'FP32 %':>7s} | {' | '.join([columns] * len(VARIANTS))} | within {MAX_LOSS}")
     for table, work_on in ((CIFAR, cifar), (IMAGENET, imagenet)):
         for name in table:
             if ONLY and name not in ONLY:

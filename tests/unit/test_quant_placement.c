@@ -298,6 +298,34 @@ static void insertion_makes_a_valid_graph_with_s8_weights(void **state)
     assert_int_equal(oct_graph_value(f->g, dq->in[0])->dtype, OCT_DT_S8);
 }
 
+static bool always(void *user, const char *name)
+{
+    return *(const bool *)user;
+}
+
+/* s8 unless asked; then Relu's output is u8 over its whole range, and an input that never was negative. */
+static void unsigned_activations_get_the_eighth_bit(void **state)
+{
+    fixture *f = *state;
+    const oct_value_id x = gb_input(f->g, f->ctx, "x", GB_DIMS(1, 8, 6, 6));
+    const oct_value_id r = unary(f, OCT_OP_RELU, "r", conv(f, "c1", x));
+    gb_output(f->g, f->ctx, conv(f, "c3", conv(f, "c2", r)));
+    assert_int_equal(oct_graph_sort(f->g, f->ctx), OCT_OK);
+    for (int asked = 0; asked < 3; asked++) {
+        bool never = asked == 2;
+        const oct_sign_source signs = {&never, always};
+        place(f, &(oct_scheme){.unsigned_activations = asked > 0, .signs = &signs});
+        const oct_point *in = point_on(f, "x"), *relu = point_on(f, "r"), *c2 = point_on(f, "c2");
+        assert_int_equal(in->dtype, asked == 2 ? OCT_DT_U8 : OCT_DT_S8);
+        assert_int_equal(relu->dtype, asked > 0 ? OCT_DT_U8 : OCT_DT_S8);
+        assert_true(relu->quant.q[0].scale == 1.27f / (asked > 0 ? 255.0f : 127.0f));
+        assert_int_equal(relu->quant.q[0].zero_point, 0);
+        assert_int_equal(c2->dtype, OCT_DT_S8);
+        oct_placement_free(f->ctx, f->p);
+        f->p = NULL;
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -315,6 +343,7 @@ int main(void)
         TEST(excluded_nodes_and_bad_patterns_are_respected),
         TEST(a_missing_threshold_is_an_error_that_names_the_tensor),
         TEST(insertion_makes_a_valid_graph_with_s8_weights),
+        TEST(unsigned_activations_get_the_eighth_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
