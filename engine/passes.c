@@ -30,6 +30,7 @@ static const struct {
     {"precision", oct_pass_precision, ALWAYS},
     {"qoperator", run_qoperator, INTEGER},
     {"qdq_weights", run_qdq_weights, INTEGER},
+    {"einsum", oct_pass_einsum, FUSION},
     {"fold", oct_pass_fold, ALWAYS},
     {"identity", oct_pass_identity, FUSION},
     {"activation", oct_pass_activation, FUSION},

@@ -46,6 +46,8 @@ OCT_MUST_CHECK oct_status oct_pass_activation(oct_ctx *ctx, oct_graph *g, const 
 OCT_MUST_CHECK oct_status oct_pass_layer_norm(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* Pad in front of a convolution or pool becomes its pads. */
 OCT_MUST_CHECK oct_status oct_pass_pad(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
+/* Einsums that are a matrix product become one. */
+OCT_MUST_CHECK oct_status oct_pass_einsum(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* MatMul + Add and Gemm in their plainest forms. */
 OCT_MUST_CHECK oct_status oct_pass_linear(oct_ctx *ctx, oct_graph *g, const oct_pass_env *env);
 /* BatchNormalization into the weights before it. */

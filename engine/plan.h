@@ -20,6 +20,7 @@
  *     plan_view    operators that need no work because their result already lies there
  *     plan_build   walks the graph and makes the steps
  *     plan_phase   devices: what is copied first and last, what can be captured
+ *     plan_report  what of a device's plan runs on the host, for the log
  *     plan_memory  lifetimes, in-place results, arena offsets
  *
  * Ownership: a plan belongs to its engine. Thread-safety: immutable once built; any number

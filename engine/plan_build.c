@@ -172,6 +172,9 @@ static oct_status plan_deferred(oct_planner *b, oct_node_id id, oct_step_kind ki
     s->info.op = oct_op_name(n->op);
     s->info.tactic = kind == OCT_STEP_CONTROL ? "control" : "dynamic";
     s->info.out_shape.n_dims = -1;
+    if (!b->engine->be->vt->host_memory)
+        s->info.reason = kind == OCT_STEP_CONTROL ? "control flow is the host's"
+                                                  : "its shapes are known only while running";
     b->p->has_dynamic = true;
     return OCT_OK;
 }
@@ -340,7 +343,9 @@ static oct_status plan_all(oct_planner *b)
     OCT_TRY(plan_inputs(b));
     OCT_TRY(plan_nodes(b));
     OCT_TRY(plan_outputs(b));
-    return oct_plan_place(b);
+    OCT_TRY(oct_plan_place(b));
+    oct_plan_report(b);
+    return OCT_OK;
 }
 
 static oct_status plan_start(oct_planner *b, uint32_t n_in)

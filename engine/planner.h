@@ -108,6 +108,10 @@ void oct_plan_phases(oct_planner *b);
 /* Once memory is placed: segments and constants that need no upload. */
 OCT_MUST_CHECK oct_status oct_plan_segments(oct_planner *b);
 
+/* ---- plan_report.c ---- */
+/* Once memory is placed: logs what of a device's plan runs on the CPU, and why. */
+void oct_plan_report(oct_planner *b);
+
 /* ---- plan_memory.c ---- */
 OCT_MUST_CHECK oct_status oct_plan_place(oct_planner *b);
 

@@ -39,6 +39,7 @@ struct oct_engine {
     size_t n_timed;  /* candidates */
     bool row_only;   /* no layout pass ran */
     bool observe_made;
+    bool host_told; /* of steps on the host; under `lock` */
     uint32_t max_plans;
     size_t arena_limit_bytes;
 

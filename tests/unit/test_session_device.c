@@ -412,6 +412,49 @@ static void candidates_are_timed_on_the_device(void **state)
     stop(c, &p);
 }
 
+/* ---- what is said ---- */
+
+static char said[4096];
+
+static void note(void *user, oct_log_level level, const char *text)
+{
+    (void)user;
+    (void)level;
+    strncat(said, text, sizeof said - strlen(said) - 1);
+    strncat(said, "\n", sizeof said - strlen(said) - 1);
+}
+
+/* The log of a run on a device that declines what `declines` names. */
+static void run_aloud(bool (*declines)(oct_op op), int plans)
+{
+    const oct_log_sink sink = {.write = note, .max_level = OCT_LOG_INFO};
+    const oct_ctx_options opt = {.log = &sink};
+    const fake_device_options fake = {.kernels = "ref", .declines = declines};
+    engine_case c = {0};
+    said[0] = '\0';
+    assert_int_equal(oct_ctx_new(&opt, &c.ctx), OCT_OK);
+    assert_int_equal(oct_graph_new(c.ctx, &c.g), OCT_OK);
+    branched_cnn(&c);
+    pair p = start(&c, &fake, (oct_engine_options){0});
+    for (int i = 1; i <= plans; i++)
+        run_both(&c, &p, i, 1);
+    stop(&c, &p);
+    oct_graph_free(c.g);
+    oct_ctx_free(c.ctx);
+}
+
+static void steps_on_the_host_are_said_aloud_once(void **state)
+{
+    (void)state;
+    run_aloud(NULL, 2);
+    assert_string_equal(said, "");
+    run_aloud(no_pool, 2);
+    assert_non_null(strstr(said, "1 of "));
+    assert_non_null(strstr(said, "run on the CPU"));
+    assert_non_null(strstr(said, "1 x MaxPool (p1): fake: declined"));
+    assert_null(strstr(strstr(said, "MaxPool") + 1, "MaxPool")); /* once, not per shape */
+}
+
 /* ---- shapes known only while running ---- */
 
 static oct_value_id value(oct_graph *g, oct_ctx *ctx, const char *name, oct_dtype dt)
@@ -481,6 +524,7 @@ int main(void)
         CASE(observers_get_device_memory_and_the_stream),
         CASE(profiles_and_replays_use_the_devices_clock),
         CASE(candidates_are_timed_on_the_device),
+        CASE(steps_on_the_host_are_said_aloud_once),
         CASE(dynamic_steps_stand_between_device_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
