@@ -25,9 +25,12 @@ oct_status oct_calib_work_new(oct_ctx *ctx, oct_calib_work **out)
     oct_calib_work *w = oct_zalloc(ctx, sizeof *w);
     if (w == NULL)
         return OCT_ERR_NOMEM;
+    oct_entropy_begin(w);
     oct_status st = oct_density_new(ctx, &w->density);
     if (st == OCT_OK)
         st = oct_density_new(ctx, &w->part);
+    if (st == OCT_OK)
+        st = oct_density_shape_new(ctx, w->shape);
     if (st != OCT_OK) {
         oct_calib_work_free(ctx, w);
         return st;
@@ -42,12 +45,18 @@ void oct_calib_work_free(oct_ctx *ctx, oct_calib_work *w)
         return;
     oct_density_free(ctx, &w->density);
     oct_density_free(ctx, &w->part);
+    oct_density_shape_free(ctx, w->shape);
     oct_free(ctx, w);
 }
 
 oct_density *oct_calib_work_density(oct_calib_work *w)
 {
     return &w->density;
+}
+
+oct_density_shape *oct_calib_work_shape(oct_calib_work *w)
+{
+    return w->shape;
 }
 
 oct_density *oct_calib_work_part(oct_calib_work *w)

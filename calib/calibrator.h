@@ -44,7 +44,8 @@ typedef struct oct_calib_work oct_calib_work;
 OCT_MUST_CHECK oct_status oct_calib_work_new(oct_ctx *ctx, oct_calib_work **out);
 void oct_calib_work_free(oct_ctx *ctx, oct_calib_work *w); /* NULL is allowed */
 oct_density *oct_calib_work_density(oct_calib_work *w);    /* what oct_calibrate_hist() loads */
-oct_density *oct_calib_work_part(oct_calib_work *w);       /* another one, for some of the folds */
+oct_density_shape *oct_calib_work_shape(oct_calib_work *w);
+oct_density *oct_calib_work_part(oct_calib_work *w); /* another one, for some of the folds */
 
 typedef struct oct_calibrator {
     const char *name;

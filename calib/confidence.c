@@ -46,7 +46,7 @@ static double amax_of(oct_calib_work *w, const oct_method *m, const oct_hist *h,
                       oct_spread *s)
 {
     oct_density *d = oct_calib_work_part(w);
-    oct_density_load_folds(d, h, folds, m->calibrator->smooth ? NULL : oct_calib_work_density(w));
+    oct_density_load_folds(d, h, folds, m->calibrator->smooth ? NULL : oct_calib_work_shape(w));
     if (!(d->n_total > 0))
         return 0;
     double a = (double)oct_calib_amax(w, m, d);
@@ -115,7 +115,7 @@ static double quarters_variance(oct_calib_work *w, const oct_method *m, const oc
 
 static double half_samples(oct_calib_work *w, const oct_method *m, const oct_hist *h, oct_spread *s)
 {
-    oct_density_load(oct_calib_work_density(w), h);
+    oct_density_shape_load(oct_calib_work_shape(w), h);
     const double half = halves_variance(w, m, h, s), quarter = quarters_variance(w, m, h, s);
     if (!(half > 0))
         return 0;

@@ -59,7 +59,7 @@ typedef struct oct_spread {
 /* The fold of an image. */
 int oct_fold_of(const oct_sha256 *id);
 
-/* `n_images` counted in `h`. Overwrites the densities of `w`. */
+/* `n_images` counted in `h`. Overwrites a density of `w`. */
 void oct_spread_of(oct_calib_work *w, const oct_method *m, const oct_hist *h, uint64_t n_images,
                    oct_spread *out);
 

@@ -52,6 +52,7 @@ void oct_density_load(oct_density *d, const oct_hist *h)
 {
     load_side(&d->pos, h->pos.bin, NULL, OCT_HIST_BINS, ldexp(1.0, h->pos.width_exp), h->pos.amax);
     load_side(&d->neg, h->neg.bin, NULL, OCT_HIST_BINS, ldexp(1.0, h->neg.width_exp), h->neg.amax);
+    d->part = false;
     d->n_zero = (double)h->n_zero;
     d->n_total = (double)h->n_total;
     d->amax = oct_hist_amax(h);
@@ -81,7 +82,7 @@ static void sum_folds(const oct_hist *h, unsigned folds, fold_sum *sum)
 }
 
 void oct_density_load_folds(oct_density *d, const oct_hist *h, unsigned folds,
-                            const oct_density *whole)
+                            const oct_density_shape *shape)
 {
     fold_sum sum;
     sum_folds(h, folds, &sum);
@@ -89,14 +90,45 @@ void oct_density_load_folds(oct_density *d, const oct_hist *h, unsigned folds,
               ldexp(1.0, h->pos.width_exp + OCT_HIST_COARSE_SHIFT), sum.pos_amax);
     load_side(&d->neg, sum.bin + OCT_HIST_COARSE_BINS, NULL, OCT_HIST_COARSE_BINS,
               ldexp(1.0, h->neg.width_exp + OCT_HIST_COARSE_SHIFT), sum.neg_amax);
-    if (whole != NULL) {
-        d->pos.shape = &whole->pos;
-        d->neg.shape = &whole->neg;
-    }
+    d->pos.shape = shape;
+    d->neg.shape = shape != NULL ? shape + 1 : NULL;
+    d->part = true;
     d->n_zero = (double)sum.n_zero;
     d->n_total = (double)sum.n_total;
     d->amax = sum.pos_amax > sum.neg_amax ? sum.pos_amax : sum.neg_amax;
     d->exact = NULL;
+}
+
+oct_status oct_density_shape_new(oct_ctx *ctx, oct_density_shape shape[2])
+{
+    shape[1].below = NULL;
+    shape[0].below = oct_alloc_array(ctx, 2 * SIDE_ENTRIES, sizeof(double));
+    if (shape[0].below == NULL)
+        return OCT_ERR_NOMEM;
+    shape[1].below = shape[0].below + SIDE_ENTRIES;
+    return OCT_OK;
+}
+
+void oct_density_shape_free(oct_ctx *ctx, oct_density_shape shape[2])
+{
+    oct_free(ctx, shape[0].below);
+    shape[0].below = shape[1].below = NULL;
+}
+
+static void load_shape(double *below, const oct_hist_half *half)
+{
+    double sum = 0;
+    for (size_t k = 0; half->amax > 0 && k < OCT_HIST_BINS; k++) {
+        below[k] = sum;
+        sum += (double)half->bin[k];
+    }
+    below[OCT_HIST_BINS] = sum;
+}
+
+void oct_density_shape_load(oct_density_shape shape[2], const oct_hist *h)
+{
+    load_shape(shape[0].below, &h->pos);
+    load_shape(shape[1].below, &h->neg);
 }
 
 /* Moments below `p`, a position in bins of the side, still in units of the width. */
@@ -216,24 +248,36 @@ double oct_density_error(const oct_density *d, double scale, double limit)
 
 #define SHAPE_BINS (1 << OCT_HIST_COARSE_SHIFT) /* bins of the shape in one bin */
 
-/* Values of bin `i` below position `p` inside it, divided as the shape's are. */
-static double shaped_part(const oct_density_side *s, size_t i, double p)
+/* Part of bin `i`'s values that lie below fraction `u` of it, divided as the shape's. `last`: the bin
+ * of the shape that holds the largest value here. */
+static inline double shaped_part(const oct_density_side *s, size_t i, double u, size_t last)
 {
-    const oct_density_side *f = s->shape;
-    const double end = floor((double)s->amax / f->width) + 1; /* nothing lies above */
-    const double hi = fmin((double)(SHAPE_BINS * (i + 1)), end);
-    const double below = moments_below(f, (double)(SHAPE_BINS * i)).n;
-    const double all = moments_below(f, hi).n - below;
-    const double part = moments_below(f, fmin(SHAPE_BINS * p, hi)).n - below;
-    return all > 0 ? s->at[i].count * part / all : 0;
+    const double *below = s->shape->below + SHAPE_BINS * i;
+    const size_t n = last < SHAPE_BINS * (i + 1) ? last + 1 - SHAPE_BINS * i : SHAPE_BINS;
+    const double at = u * SHAPE_BINS, all = below[n] - below[0];
+    const size_t k = (size_t)at;
+    if (k >= n || !(all > 0))
+        return s->at[i].count;
+    const double part = below[k] - below[0] + (below[k + 1] - below[k]) * (at - (double)k);
+    return s->at[i].count * part / all;
 }
 
-static double view_below(const oct_density_side *s, double t)
+/* Adds to below[j] the values of one side below edge j + 1 of the view. */
+static void add_view(const oct_density_side *s, double amax, double *below)
 {
-    const double p = s->n_bins > 0 ? t / s->width : 0;
-    if (s->n_bins == 0 || s->shape == NULL || !(p < (double)s->n_bins))
-        return side_count_below(s, t);
-    return s->at[(size_t)p].n + shaped_part(s, (size_t)p, p);
+    if (s->n_bins == 0)
+        return;
+    const size_t last = (size_t)((double)s->amax / (s->width / SHAPE_BINS));
+    for (size_t j = 0; j + 1 < OCT_VIEW_BINS; j++) {
+        const double p = amax * (double)(j + 1) / OCT_VIEW_BINS / s->width;
+        const size_t i = (size_t)p;
+        if (i >= s->n_bins)
+            below[j] += s->at[s->n_bins].n;
+        else if (s->shape != NULL)
+            below[j] += s->at[i].n + shaped_part(s, i, p - (double)i, last);
+        else
+            below[j] += s->at[i].n + s->at[i].count * (p - (double)i);
+    }
 }
 
 void oct_density_view(const oct_density *d, double *bin)
@@ -244,13 +288,10 @@ void oct_density_view(const oct_density *d, double *bin)
             bin[j] = (double)d->exact[j];
         return;
     }
-    const double all = oct_density_count_below(d, INFINITY);
-    double below = 0;
-    for (size_t j = 0; j < OCT_VIEW_BINS; j++) {
-        const double edge = (double)d->amax * (double)(j + 1) / OCT_VIEW_BINS;
-        const double next =
-            j + 1 < OCT_VIEW_BINS ? view_below(&d->pos, edge) + view_below(&d->neg, edge) : all;
-        bin[j] = next - below;
-        below = next;
-    }
+    memset(bin, 0, OCT_VIEW_BINS * sizeof *bin);
+    add_view(&d->pos, (double)d->amax, bin);
+    add_view(&d->neg, (double)d->amax, bin);
+    bin[OCT_VIEW_BINS - 1] = oct_density_count_below(d, INFINITY);
+    for (size_t j = OCT_VIEW_BINS - 1; j > 0; j--)
+        bin[j] -= bin[j - 1];
 }

@@ -35,14 +35,19 @@ typedef struct oct_density_side {
     size_t n_bins;  /* up to the bin of amax; 0 if there is no such value */
     double width;
     float amax;
-    /* A finer side with this one's values and others: the view divides a bin's values as that one
-     * lies inside the bin. NULL = evenly. */
-    const struct oct_density_side *shape;
+    const struct oct_density_shape *shape; /* how values lie inside the bins; NULL = evenly */
 } oct_density_side;
+
+/* Counts below each bin of a whole histogram, for densities of its folds: the view divides the
+ * values of a fold's bin as the whole's lie in it. */
+typedef struct oct_density_shape {
+    double *below; /* OCT_HIST_BINS + 1 entries; flat above the largest value */
+} oct_density_shape;
 
 typedef struct oct_density {
     oct_density_side pos, neg;
     double n_zero, n_total; /* finite values */
+    bool part;              /* some folds: only how much the answer varies is wanted */
     float amax;             /* exact, of either sign; 0 = every value is zero */
     const uint64_t *exact;  /* OCT_VIEW_BINS counts of |x| over [0, amax], zeros left out,
                                 from a second pass; NULL = derive the view (borrowed) */
@@ -54,10 +59,15 @@ OCT_MUST_CHECK oct_status oct_density_new(oct_ctx *ctx, oct_density *d);
 void oct_density_free(oct_ctx *ctx, oct_density *d);
 
 void oct_density_load(oct_density *d, const oct_hist *h);
-/* The values of the folds whose bits are set, at the folds' resolution. `whole` (may be NULL): a
- * density loaded with all of `h`, which then says how values lie inside the folds' bins; borrowed. */
+/* Shapes of both signs, x > 0 first; contents undefined until oct_density_shape_load(). */
+OCT_MUST_CHECK oct_status oct_density_shape_new(oct_ctx *ctx, oct_density_shape shape[2]);
+void oct_density_shape_free(oct_ctx *ctx, oct_density_shape shape[2]);
+void oct_density_shape_load(oct_density_shape shape[2], const oct_hist *h);
+
+/* The values of the folds whose bits are set, at the folds' resolution. `shape` (may be NULL): of
+ * `h`, borrowed. */
 void oct_density_load_folds(oct_density *d, const oct_hist *h, unsigned folds,
-                            const oct_density *whole);
+                            const oct_density_shape *shape);
 
 /* Sums of 1, x and x^2 over values of magnitude below `t` on one side (x as magnitude). */
 void oct_density_below(const oct_density_side *s, double t, double *n, double *x, double *xx);

@@ -34,11 +34,37 @@
 
 #define LEVELS OCT_ENTROPY_LEVELS
 #define KL_ZERO 1e-12
+#define PART_STEP 3      /* first among a part of the data, which is to show how much m varies */
 #define BOUND_SLACK 1e-9 /* far above the rounding of either sum */
 
 static double xlogx(double v)
 {
     return v > 0 ? v * log(v) : 0;
+}
+
+/* A logarithm for bounds, at most 1e-11 wrong: the middle of one of 256 cells of the mantissa and
+ * four terms of the series around it. v is positive and normal. */
+static inline double quick_log(const oct_calib_work *w, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    const size_t cell = (size_t)(bits >> 44 & (OCT_LN_CELLS - 1));
+    const double exponent = (double)((int64_t)(bits >> 52) - 1023);
+    bits = (bits & 0xfffffffffffffull) | 0x3ff0000000000000ull;
+    double mantissa;
+    memcpy(&mantissa, &bits, sizeof mantissa);
+    const double r = mantissa * w->ln_inverse[cell] - 1;
+    return exponent * 0.69314718055994530942 + w->ln_at[cell] +
+           r * (1 - r * (0.5 - r * (1.0 / 3 - r * 0.25)));
+}
+
+void oct_entropy_begin(oct_calib_work *w)
+{
+    for (int i = 0; i < OCT_LN_CELLS; i++) {
+        const double middle = 1 + (i + 0.5) / OCT_LN_CELLS;
+        w->ln_at[i] = log(middle);
+        w->ln_inverse[i] = 1 / middle;
+    }
 }
 
 static void prepare(oct_calib_work *w, const oct_density *d)
@@ -100,14 +126,22 @@ static double divergence(oct_calib_work *w, int m)
     return kl > KL_ZERO ? kl : 0;
 }
 
+/* What the last level costs with everything outside added to its last bin; it has values. */
+static double last_cost(const oct_calib_work *w, int last, int m, double out)
+{
+    const double mass = w->mass[m] - w->mass[last], end = w->bin[m - 1] + out;
+    const double own = end > 0 ? end * quick_log(w, end) : 0;
+    return w->plogp[m - 1] - w->plogp[last] + own -
+           (mass + out) * quick_log(w, mass / (double)(w->filled[m] - w->filled[last]));
+}
+
 /* Whether KL(m) certainly exceeds `limit`. */
 static bool exceeds(oct_calib_work *w, int m, double limit)
 {
     const double total = w->mass[OCT_VIEW_BINS], inside = w->mass[m], out = outside_of(w, m);
-    const double stop = (limit + BOUND_SLACK + log(total / inside)) * total;
+    const double stop = (limit + BOUND_SLACK + quick_log(w, total / inside)) * total;
     const int last = level_end(LEVELS - 1, m);
-    double sum = w->plogp[m - 1] - w->plogp[last] + xlogx(w->bin[m - 1] + out) -
-                 level_cost(w, last, m) - (out > 0 ? out * log_share(w, last, m) : 0);
+    double sum = w->filled[m] > w->filled[last] ? last_cost(w, last, m, out) : 0;
     int lo = 0;
     for (int level = 1; level < LEVELS && sum <= stop; level++) {
         const int hi = level_end(level, m);
@@ -140,7 +174,11 @@ static void choose_entropy(oct_calib_work *w, const oct_density *d, double param
     prepare(w, d);
     for (int m = OCT_VIEW_BINS; m >= LEVELS; m -= LEVELS) /* a good limit soon */
         try_candidate(&s, w, m);
-    for (int m = OCT_VIEW_BINS; m >= LEVELS; m--)
+    const int step = d->part ? PART_STEP : 1;
+    for (int m = OCT_VIEW_BINS; m >= LEVELS; m -= step)
+        try_candidate(&s, w, m);
+    const int end = s.m + step < OCT_VIEW_BINS ? s.m + step : OCT_VIEW_BINS + 1;
+    for (int m = s.m - step + 1 > LEVELS ? s.m - step + 1 : LEVELS; m < end; m++)
         try_candidate(&s, w, m);
     r->candidate = s.m;
     r->amax = (float)(((double)s.m + 0.5) * (double)d->amax / OCT_VIEW_BINS);

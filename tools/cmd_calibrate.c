@@ -115,12 +115,6 @@ static oct_status run_and_write(oct_cli *cli, const oct_model *model, oct_batch_
     oct_dataset_report(cli, source);
     if (st != OCT_OK)
         return st;
-    /* the path was ours from the beginning: a checkpoint may lie there */
-    st = oct_stats_write(cli->ctx, s, opt->checkpoint, true);
-    if (st != OCT_OK) {
-        oct_stats_free(s);
-        return st;
-    }
     oct_log(cli->ctx, OCT_LOG_INFO, "counted %llu images, %llu were counted before%s",
             (unsigned long long)report.n_counted, (unsigned long long)report.n_resumed,
             report.n_other_shards > 0 ? "; other shards have the rest" : "");
@@ -171,6 +165,26 @@ static oct_status show(oct_cli *cli, const oct_scale_results *r)
     return OCT_OK;
 }
 
+typedef struct written {
+    oct_stats *stats;
+    const char *path;
+} written;
+
+static oct_status write_stats(void *user, oct_ctx *ctx)
+{
+    const written *w = user;
+    /* the path was ours from the beginning: a checkpoint may lie there */
+    return oct_stats_write(ctx, w->stats, w->path, true);
+}
+
+/* The file is written while the scales are computed. */
+static oct_status finish(oct_cli *cli, const char *path, oct_stats *s, oct_scale_results *results)
+{
+    written w = {s, path};
+    (void)oct_stats_images(s); /* sorts them: from here on nobody changes the statistics */
+    return oct_scale_results_compute_beside(cli, s, true, write_stats, &w, results);
+}
+
 static oct_status calibrate(oct_cli *cli, oct_calib_options *opt, oct_scale_results *results)
 {
     oct_model *model;
@@ -178,7 +192,7 @@ static oct_status calibrate(oct_cli *cli, oct_calib_options *opt, oct_scale_resu
     OCT_TRY(oct_model_load(cli->ctx, cli->pos[0], NULL, &model));
     oct_status st = with_source(cli, model, opt, &s);
     if (st == OCT_OK)
-        st = oct_scale_results_compute(cli, s, true, results);
+        st = finish(cli, opt->checkpoint, s, results);
     if (st == OCT_OK)
         st = show(cli, results);
     oct_scale_results_deinit(cli, results);

@@ -34,13 +34,17 @@ oct_status oct_scale_results_methods(oct_cli *cli, const char *text, oct_scale_r
 
 typedef struct job {
     oct_scale_results *r;
-    int n_workers;
+    int n_workers; /* that compute */
+    oct_beside_fn beside;
+    void *user;
 } job;
 
 /* Worker w takes tensors w, w + n, ...: neighbours cost about the same. */
 static oct_status compute_some(void *user, oct_ctx *ctx, int worker)
 {
     const job *j = user;
+    if (j->beside != NULL && worker-- == 0)
+        return j->beside(j->user, ctx);
     oct_scale_results *r = j->r;
     oct_calib_work *w;
     OCT_TRY(oct_calib_work_new(ctx, &w));
@@ -61,14 +65,20 @@ static oct_status compute_some(void *user, oct_ctx *ctx, int worker)
 oct_status oct_scale_results_compute(oct_cli *cli, const oct_stats *s, bool with_spread,
                                      oct_scale_results *r)
 {
+    return oct_scale_results_compute_beside(cli, s, with_spread, NULL, NULL, r);
+}
+
+oct_status oct_scale_results_compute_beside(oct_cli *cli, const oct_stats *s, bool with_spread,
+                                            oct_beside_fn beside, void *user, oct_scale_results *r)
+{
     r->stats = s;
     r->with_spread = with_spread;
     r->n_tensors = oct_stats_n_tensors(s);
     r->cell = oct_zalloc_array(cli->ctx, r->n_tensors, (size_t)r->n_methods * sizeof *r->cell);
     if (r->cell == NULL)
         return OCT_ERR_NOMEM;
-    job j = {r, cli->n_threads};
-    return oct_run_workers(cli->ctx, j.n_workers, 1, compute_some, &j);
+    job j = {r, cli->n_threads, beside, user};
+    return oct_run_workers(cli->ctx, j.n_workers + (beside != NULL), 1, compute_some, &j);
 }
 
 void oct_scale_results_deinit(oct_cli *cli, oct_scale_results *r)

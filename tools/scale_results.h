@@ -38,6 +38,12 @@ OCT_MUST_CHECK oct_status oct_scale_results_methods(oct_cli *cli, const char *te
 /* Calibrates every tensor, -j at a time. Deinit whatever the outcome. */
 OCT_MUST_CHECK oct_status oct_scale_results_compute(oct_cli *cli, const oct_stats *s,
                                                     bool with_spread, oct_scale_results *r);
+/* The same with something else in a thread beside it, which only reads the statistics; its failure
+ * comes first. */
+typedef oct_status (*oct_beside_fn)(void *user, oct_ctx *ctx);
+OCT_MUST_CHECK oct_status oct_scale_results_compute_beside(oct_cli *cli, const oct_stats *s,
+                                                           bool with_spread, oct_beside_fn beside,
+                                                           void *user, oct_scale_results *r);
 void oct_scale_results_deinit(oct_cli *cli, oct_scale_results *r);
 
 OCT_MUST_CHECK oct_status oct_scale_results_table(oct_cli *cli, const oct_scale_results *r);
