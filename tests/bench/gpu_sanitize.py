@@ -4,17 +4,22 @@
 
     gpu_sanitize.py BIN OUT [--tools memcheck,racecheck] [--jobs N] [--limit SECONDS] [--only TEST ...]
 
-Each program is first asked, without a tool, which cases matter (tests/kernels/kcase_select.c: every
-kernel with every operator, activation, type combination, epilogue and layout that the whole suite
-reaches it with, at a small and at a larger size); these then run under the tool, in shards. The
-histogram test leaves out its largest size. Prints one line per tool and program; logs go to OUT.
+Each program first lists, without a tool, what it would run and which kernels that would start
+(tests/kernels/kcase_select.c). Chosen are, over all programs, runs that together show every kernel (a
+device function with its template arguments) with every operator and kind of attributes,
+activation, combination of types, kind of epilogue and layout, strided or not, that it meets in any run,
+cheap ones first; and for every kernel the run with most work below a limit, so that its
+loops and pipelines turn. They are run under each tool, in shards. The histogram test leaves out its
+larger sizes. Prints one line per tool and program; logs go to OUT.
 Exit 0 if all are clean, 77 without compute-sanitizer, 1 otherwise.
 """
 import argparse
 import concurrent.futures
+import heapq
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -22,7 +27,10 @@ import time
 
 FIRST = ("test_cuda_simt", "test_conv_q8", "test_cuda_mma", "test_cuda_hist")  # the slowest
 NOT_ON_GPU = ("test_shared_ops",)
-CASES_A_SHARD = 80  # a process first patches every kernel, for seconds
+WHOLE = ("test_cuda_hist",)  # not on kcase.h; shortened by OCT_KCASE_SMALL
+RUNS_A_SHARD = 60
+WORK_LIMIT = 2e6    # products or elements of the larger run of a kernel
+WORK_OF_A_RUN = 5e6 # that takes as long as starting it
 CLEAN = {"memcheck": re.compile(r"ERROR SUMMARY: 0 errors"),
          "racecheck": re.compile(r"RACECHECK SUMMARY: 0 hazards displayed")}
 FINDING = re.compile(r"=+ +(Error|Warning|Invalid|Race|Potential|Out-of|Program hit|Uninit|Unused).*"
@@ -50,15 +58,61 @@ def run(command, env, log, limit):
 
 
 def survey(program, out, limit):
-    """(file with the chosen cases or None, how many they are, what was said)."""
-    chosen, log = out / f"cases.{program.name}.txt", out / f"survey.{program.name}.log"
-    if program.name == "test_cuda_hist":
-        return None, 0, "all but the largest size"
-    code = run([str(program)], environment(program, OCT_KCASE_SURVEY=str(chosen)), log, limit)
-    said = re.findall(r"survey: (.*)", log.read_text(encoding="utf-8", errors="replace"))
-    if code != 0 or not said:
-        return None, -1, f"survey failed with {code}, see {log.name}"
-    return chosen, len(chosen.read_text(encoding="utf-8").split()), said[-1]
+    """([(run, work, kernels, traits)], what went wrong)."""
+    listed, log = out / f"runs.{program.name}.txt", out / f"survey.{program.name}.log"
+    if program.name in WHOLE:
+        return [], None
+    code = run([str(program)], environment(program, OCT_KCASE_SURVEY=str(listed)), log, limit)
+    if code != 0:
+        return [], f"survey ended with {code}, see {log.name}"
+    runs = []
+    for line in listed.read_text(encoding="ascii").splitlines():
+        head, kinds = line.split(" /")
+        number, offer, candidate, work, *kernels = head.split()
+        kinds = kinds.split()
+        runs.append(((program, f"{number} {offer} {candidate}"), float(work), kernels,
+                     {(k, t) for k in kernels for t in kinds}))
+    return runs, None
+
+
+def cover(runs):
+    """Indices of cheap runs that show all traits, most new ones for the cost first."""
+    shown, chosen = set(), set()
+    cost = [1 + work / WORK_OF_A_RUN for _, work, _, _ in runs]
+    heap = [(-len(traits) / cost[i], i) for i, (_, _, _, traits) in enumerate(runs)]
+    heapq.heapify(heap)
+    while heap:
+        _, i = heapq.heappop(heap)
+        gain = -len(runs[i][3] - shown) / cost[i]
+        if gain == 0:
+            continue
+        if heap and gain > heap[0][0]:
+            heapq.heappush(heap, (gain, i))
+            continue
+        chosen.add(i)
+        shown |= runs[i][3]
+    return chosen, len(shown)
+
+
+def choose(runs):
+    """({program: its chosen runs}, what to say)."""
+    chosen, n_traits = cover(runs)
+    largest = {}
+    for i, (_, work, kernels, _) in enumerate(runs):
+        for k in kernels:
+            if work <= WORK_LIMIT and work > largest.get(k, (0, 0))[0]:
+                largest[k] = (work, i)
+    small = len(chosen)
+    chosen |= {i for _, i in largest.values()}
+    by_program = {}
+    for i in sorted(chosen):
+        by_program.setdefault(runs[i][0][0], []).append(runs[i][0][1])
+    n_kernels = len({k for r in runs for k in r[2]})
+    return by_program, (
+        f"{n_kernels} kernels with {n_traits} traits: {small} of {len(runs)} runs show them all, "
+        f"{len(chosen)} with larger ones of {len(largest)} kernels; most work in a run "
+        f"{max((runs[i][1] for i in chosen), default=0):.3g}, left out "
+        f"{max((r[1] for i, r in enumerate(runs) if i not in chosen), default=0):.3g}")
 
 
 def sanitize(tool, program, chosen, shard, n, out, limit):
@@ -99,14 +153,17 @@ def main():
     programs = [a.bin.resolve() / n for n in names if not a.only or n in a.only]
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         surveys = dict(zip(programs, pool.map(lambda q: survey(q, a.out, a.limit), programs)))
-        took = time.monotonic() - start
+        chosen, said = choose([r for q in programs for r in surveys[q][0]])
+        print(f"survey, {time.monotonic() - start:.0f} s: {said}", flush=True)
         jobs = []
         for tool in reversed(a.tools.split(",")):  # the slower one first
             for q in programs:
-                chosen, n, _ = surveys[q]
-                shards = max(1, -(-n // CASES_A_SHARD))
-                jobs += [(tool, q, chosen, i, shards) for i in range(shards) if n >= 0]
-        print(f"surveyed: {took:.0f} s", flush=True)
+                runs = chosen.get(q, [])
+                shards = max(1, round(len(runs) / RUNS_A_SHARD))
+                file = a.out / f"chosen.{q.name}.txt"
+                file.write_text("".join(f"{r}\n" for r in runs), encoding="ascii")
+                if runs or q.name in WHOLE:
+                    jobs += [(tool, q, file if runs else None, i, shards) for i in range(shards)]
         done = list(pool.map(lambda j: sanitize(*j, a.out, a.limit - (time.monotonic() - start)),
                              jobs))
     bad = 0
@@ -114,16 +171,20 @@ def main():
         for q in programs:
             mine = [d for d in done if d[:2] == (tool, q.name)]
             dirty = [d for d in mine if not d[2]]
-            detail = (f"{sum(d[3] for d in mine)} candidate runs in {len(mine)} processes, "
-                      f"{sum(d[5] for d in mine):.0f} s of them, longest "
-                      f"{max((d[5] for d in mine), default=0):.0f}; {surveys[q][2]}")
-            if dirty or not mine:
-                bad += 1
-                detail = f"{len(dirty)} of {len(mine)}: " + (
-                    f"{dirty[0][6]}: {dirty[0][4]}" if dirty else surveys[q][2])
-            print(f"{'FAILED' if dirty or not mine else 'ok':7}{tool:10} {q.name:18} {detail}")
-    print(f"{len(jobs)} processes, {a.jobs} at a time: survey {took:.0f} s, all "
-          f"{time.monotonic() - start:.0f} s; {bad} of them not clean")
+            good = not dirty and not surveys[q][1]
+            detail = (f"{sum(d[3] for d in mine)} candidate runs in {len(mine)} processes, longest "
+                      f"{max((d[5] for d in mine), default=0):.0f} s")
+            if surveys[q][1]:
+                detail = surveys[q][1]
+            elif dirty:
+                detail = f"{len(dirty)} of {len(mine)}: {dirty[0][6]}: {dirty[0][4]}"
+            elif not mine:
+                detail = "its kernels are run by other programs"
+            bad += not good
+            print(f"{'ok' if good else 'FAILED':7}{tool:10} {q.name:18} {detail}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{len(jobs)} processes, {a.jobs} at a time, all in {time.monotonic() - start:.0f} s (processors "
+          f"{used.ru_utime + used.ru_stime:.0f} s); {said}; {bad} not clean")
     return 1 if bad else 0
 
 

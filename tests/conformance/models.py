@@ -35,7 +35,9 @@ ort.set_default_logger_severity(3)
 TOLERANCE = 1e-4
 HALF_ENGINE_TOLERANCE = 2e-2
 # `ref` on f16 tensors is as far off: 3.2e-2 (a photo, tests/support/fake_device.h).
-HALF_ENGINE_LIMITS = {"FastestDet": 6e-2}
+# YOLOv5's boxes grow with the square of what its head says: ONNX Runtime itself on float16 tensors
+# (convert_float_to_float16) is 1.3e-2 and 2.1e-2 off.
+HALF_ENGINE_LIMITS = {"FastestDet": 6e-2, "yolov5s": 4e-2, "yolov5s_bn": 4e-2}
 HALF_TOLERANCE = 2.0 ** -10  # a float16 output is rounded once by either side
 # (mean, divisor) per model; the others get ImageNet's usual numbers.
 SCALES = {

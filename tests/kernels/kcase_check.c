@@ -202,12 +202,13 @@ static void check_candidate(verdict *v, const oct_candidate *c, kc_offer o)
     kc_state.in_place++;
 }
 
-static int check_offer(verdict *v, kc_offer o, char *reason)
+static int check_offer(verdict *v, kc_offer o, int number, char *reason)
 {
     oct_candidate list[KC_MAX_CANDIDATES];
     const int n = kc_candidates(v->k, kc_state.be, &o, list, KC_MAX_CANDIDATES, reason);
     for (int c = 0; c < n; c++)
-        check_candidate(v, &list[c], o);
+        if (kc_run_selected(number, c))
+            check_candidate(v, &list[c], o);
     return n;
 }
 
@@ -229,7 +230,7 @@ static void check_threads(verdict *v, int threads)
     const int n_offers = kc_offers(v->k, threads, offer);
     int n = 0;
     for (int i = 0; i < n_offers && !offer[i].strided; i++) {
-        n += check_offer(v, offer[i], reason);
+        n += check_offer(v, offer[i], i, reason);
         if (n == 0 && !kc_on_device())
             fail_msg("%s: no candidate: %s", oct_op_name(v->k->op), reason);
     }
@@ -240,7 +241,7 @@ static void check_threads(verdict *v, int threads)
         print_message("declined: %s: %s\n", oct_op_name(v->k->op), reason);
     for (int i = 0; i < n_offers; i++)
         if (offer[i].strided)
-            check_offer(v, offer[i], reason);
+            check_offer(v, offer[i], i, reason);
 }
 
 /* ---- the whole case ---- */

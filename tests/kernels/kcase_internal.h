@@ -64,7 +64,9 @@ void kc_select_open(void);
 void kc_select_close(void);
 /* Whether kc_check() shall run this case; counts the cases. A surveyed one is not run. */
 bool kc_selected(kcase *k);
-/* Whether cases are left out; each candidate of the others runs plainly only. */
+/* Whether it shall run this candidate of this of the case's offers. */
+bool kc_run_selected(int offer, int candidate);
+/* Whether runs are left out; the others are not repeated from a graph. */
 bool kc_selecting(void);
 
 #endif /* OCT_TESTS_KERNELS_KCASE_INTERNAL_H */
