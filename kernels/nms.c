@@ -14,19 +14,44 @@ static rect rect_of(const float *b, bool center)
     return (rect){fminf(b[0], b[2]), fminf(b[1], b[3]), fmaxf(b[0], b[2]), fmaxf(b[1], b[3])};
 }
 
-static float area(rect r)
+/* Boxes kept so far, one array a side, so that a loop over them is vectors. */
+typedef struct kept_boxes {
+    float *y0, *x0, *y1, *x1, *area;
+    int64_t n;
+} kept_boxes;
+
+#define CHUNK 64
+
+/* Whether `a` overlaps one of `n` boxes from `k` on. A box without an area (or with NaN) overlaps
+ * nothing. */
+static bool overlaps_chunk(const kept_boxes *b, int64_t k, int64_t n, rect a, float area,
+                           float threshold)
 {
-    return (r.y1 - r.y0) * (r.x1 - r.x0);
+    int any = 0;
+    for (int64_t i = k; i < k + n; i++) {
+        const float h = (a.y1 < b->y1[i] ? a.y1 : b->y1[i]) - (a.y0 > b->y0[i] ? a.y0 : b->y0[i]);
+        const float w = (a.x1 < b->x1[i] ? a.x1 : b->x1[i]) - (a.x0 > b->x0[i] ? a.x0 : b->x0[i]);
+        const float both = area + b->area[i] - h * w;
+        any |= (h > 0) & (w > 0) & (b->area[i] > 0) & (both > 0) & (h * w / both > threshold);
+    }
+    return any;
 }
 
-static bool overlaps(rect a, rect b, float threshold)
+static bool overlaps(const kept_boxes *b, rect a, float area, float threshold)
 {
-    const float h = fminf(a.y1, b.y1) - fmaxf(a.y0, b.y0);
-    const float w = fminf(a.x1, b.x1) - fmaxf(a.x0, b.x0);
-    if (!(h > 0) || !(w > 0))
-        return false;
-    const float both = area(a) + area(b) - h * w;
-    return area(a) > 0 && area(b) > 0 && both > 0 && h * w / both > threshold;
+    bool any = false;
+    for (int64_t k = 0; k < b->n && !any && area > 0; k += CHUNK)
+        any = overlaps_chunk(b, k, b->n - k < CHUNK ? b->n - k : CHUNK, a, area, threshold);
+    return any;
+}
+
+static void keep(kept_boxes *b, rect r, float area)
+{
+    b->y0[b->n] = r.y0;
+    b->x0[b->n] = r.x0;
+    b->y1[b->n] = r.y1;
+    b->x1[b->n] = r.x1;
+    b->area[b->n++] = area;
 }
 
 /* True when box `a` comes after box `b`. */
@@ -63,29 +88,35 @@ static void sort_by_score(const float *scores, int32_t *v, int64_t n)
 
 /* One class of one image: leaves the selected boxes in front of `order`; returns how many. */
 static int64_t select_class(const oct_nms *p, const float *boxes, const float *scores,
-                            int32_t *order)
+                            void *scratch)
 {
-    int64_t n = 0, kept = 0;
+    int32_t *order = scratch;
+    float *sides = (float *)(order + p->n_boxes);
+    kept_boxes kept = {.y0 = sides,
+                       .x0 = sides + p->n_boxes,
+                       .y1 = sides + 2 * p->n_boxes,
+                       .x1 = sides + 3 * p->n_boxes,
+                       .area = sides + 4 * p->n_boxes};
+    int64_t n = 0;
     for (int64_t i = 0; i < p->n_boxes; i++) {
         if (!isnan(scores[i]) && (!p->score_threshold || scores[i] > *p->score_threshold))
             order[n++] = (int32_t)i;
     }
     sort_by_score(scores, order, n);
-    for (int64_t i = 0; i < n && kept < p->max_per_class; i++) {
+    for (int64_t i = 0; i < n && kept.n < p->max_per_class; i++) {
         const rect r = rect_of(boxes + 4 * (int64_t)order[i], p->center_point_box);
-        bool keep = true;
-        for (int64_t k = 0; k < kept && keep; k++)
-            keep = !overlaps(r, rect_of(boxes + 4 * (int64_t)order[k], p->center_point_box),
-                             p->iou_threshold);
-        if (keep)
-            order[kept++] = order[i];
+        const float area = (r.y1 - r.y0) * (r.x1 - r.x0);
+        if (overlaps(&kept, r, area, p->iou_threshold))
+            continue;
+        order[kept.n] = order[i];
+        keep(&kept, r, area);
     }
-    return kept;
+    return kept.n;
 }
 
 size_t oct_nms_scratch_bytes(int64_t n_boxes)
 {
-    return (size_t)n_boxes * sizeof(int32_t);
+    return (size_t)n_boxes * (sizeof(int32_t) + 5 * sizeof(float));
 }
 
 int64_t oct_nms_select(const oct_nms *p, void *scratch, int64_t *out)
