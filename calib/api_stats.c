@@ -47,7 +47,9 @@ octet_status octet_calibrate(octet_ctx *ctx, const char *model_path, octet_next_
     oct_status st = oct_model_load(c, model_path, NULL, &model);
     if (st != OCT_OK)
         return (octet_status)st;
-    st = run_model(c, model, next, user, &opt, out);
+    st = oct_model_open_batch(c, model);
+    if (st == OCT_OK)
+        st = run_model(c, model, next, user, &opt, out);
     oct_model_free(model);
     return (octet_status)st;
 }

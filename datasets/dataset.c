@@ -194,8 +194,11 @@ static oct_status resolve(oct_ctx *ctx, const oct_input_spec *in, const oct_shap
         else if (out->dim[d] < 0 && d == 0)
             out->dim[d] = batch;
         if (out->dim[d] < 0)
-            return oct_fail(ctx, OCT_ERR_USAGE, "input '%s': axis %d has no fixed size", in->name,
-                            d);
+            return oct_fail(
+                ctx, OCT_ERR_USAGE,
+                "input '%s': axis %d has no fixed size; give its rows in an .npz with an "
+                "array for each input",
+                in->name, d);
     }
     return OCT_OK;
 }

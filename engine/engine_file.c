@@ -297,7 +297,7 @@ void oct_engine_file_free(oct_engine_file *f)
     oct_free(f->ctx, f);
 }
 
-const oct_model *oct_engine_file_model(const oct_engine_file *f)
+oct_model *oct_engine_file_model(const oct_engine_file *f)
 {
     return f->model;
 }

@@ -52,7 +52,7 @@ OCT_MUST_CHECK oct_status oct_engine_file_load(oct_ctx *ctx, const char *path,
 OCT_MUST_CHECK oct_status oct_engine_file_parse(oct_ctx *ctx, const uint8_t *data, size_t n_bytes,
                                                 oct_engine_file **out);
 void oct_engine_file_free(oct_engine_file *f); /* NULL is allowed; also frees its model */
-const oct_model *oct_engine_file_model(const oct_engine_file *f);
+oct_model *oct_engine_file_model(const oct_engine_file *f);
 const oct_engine_info *oct_engine_file_info(const oct_engine_file *f);
 
 /* Whether the file at `path` starts like an engine file (false if it cannot be read). */

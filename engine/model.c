@@ -6,6 +6,7 @@
 #include "engine/external_data.h"
 #include "engine/import_internal.h"
 #include "engine/onnx_doc.h"
+#include "engine/open_batch.h"
 
 enum { MAX_LISTED = 12 };
 
@@ -208,6 +209,11 @@ oct_status oct_model_adopt(oct_ctx *ctx, oct_graph *g, void *owned, const oct_mo
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
+
+oct_status oct_model_open_batch(oct_ctx *ctx, oct_model *m)
+{
+    return oct_graph_open_batch(ctx, m->graph);
+}
 
 const oct_graph *oct_model_graph(const oct_model *m)
 {

@@ -54,6 +54,10 @@ OCT_MUST_CHECK oct_status oct_model_parse(oct_ctx *ctx, const void *data, size_t
                                           oct_model **out);
 void oct_model_free(oct_model *m); /* NULL is allowed */
 
+/* Lets a model that was exported for N images at a time take any number (engine/open_batch.h). The
+ * file behind it (oct_model_doc) stays as it is. Before anything else uses `m`. */
+OCT_MUST_CHECK oct_status oct_model_open_batch(oct_ctx *ctx, oct_model *m);
+
 /* A model around a graph made otherwise (an engine file, the quantizer). Takes `g` and `owned`
  * (an oct_alloc() block that constants of `g` borrow from, or NULL), also on failure; `info` is copied, its
  * strings too. */

@@ -31,6 +31,11 @@ oct_status oct_any_model_open(oct_ctx *ctx, const char *path, oct_any_model *m)
     return OCT_OK;
 }
 
+oct_status oct_any_model_open_batch(oct_ctx *ctx, oct_any_model *m)
+{
+    return oct_model_open_batch(ctx, m->engine ? oct_engine_file_model(m->engine) : m->onnx);
+}
+
 void oct_any_model_close(oct_any_model *m)
 {
     oct_model_free(m->onnx);

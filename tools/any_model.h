@@ -20,6 +20,8 @@ typedef struct oct_any_model {
 
 /* Close whatever the outcome. */
 OCT_MUST_CHECK oct_status oct_any_model_open(oct_ctx *ctx, const char *path, oct_any_model *m);
+/* oct_model_open_batch(): for commands that go image by image. */
+OCT_MUST_CHECK oct_status oct_any_model_open_batch(oct_ctx *ctx, oct_any_model *m);
 void oct_any_model_close(oct_any_model *m);
 
 /* OCT_PRECISION_* bits for "auto", "fp32" or "int8". */

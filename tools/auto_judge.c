@@ -50,6 +50,8 @@ static oct_status open_side(judging *j, size_t k)
     if (path == NULL)
         return OCT_ERR_NOMEM;
     oct_status st = oct_any_model_open(a->ctx, path, &j->model[k]);
+    if (st == OCT_OK)
+        st = oct_any_model_open_batch(a->ctx, &j->model[k]);
     if (st == OCT_OK) {
         oct_engine_options opt = {.backend = a->backend,
                                   .precision = oct_any_model_precision(&j->model[k], "auto")};

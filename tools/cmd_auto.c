@@ -89,6 +89,7 @@ static oct_status prepare(oct_auto *a)
     OCT_TRY(oct_cache_trt_version(cli, &a->trt_version, NULL));
     OCT_TRY(check_options(a));
     OCT_TRY(oct_model_load(a->ctx, a->model_path, NULL, &a->model));
+    OCT_TRY(oct_model_open_batch(a->ctx, a->model));
     OCT_TRY(oct_model_input_specs(a->ctx, a->model, a->input, &a->n_inputs));
     const oct_status st = oct_dataset_args_init(&args, cli, a->calib_path, a->input, a->n_inputs);
     oct_dataset_args_deinit(&args);

@@ -190,7 +190,9 @@ static oct_status calibrate(oct_cli *cli, oct_calib_options *opt, oct_scale_resu
     oct_model *model;
     oct_stats *s = NULL;
     OCT_TRY(oct_model_load(cli->ctx, cli->pos[0], NULL, &model));
-    oct_status st = with_source(cli, model, opt, &s);
+    oct_status st = oct_model_open_batch(cli->ctx, model);
+    if (st == OCT_OK)
+        st = with_source(cli, model, opt, &s);
     if (st == OCT_OK)
         st = finish(cli, opt->checkpoint, s, results);
     if (st == OCT_OK)

@@ -71,6 +71,7 @@ static oct_status open_side(evaluation *v, size_t i)
     if (is_outputs(arg))
         return open_outputs(v, i, arg + strlen(OUTPUTS));
     OCT_TRY(oct_any_model_open(cli->ctx, arg, &v->model[i]));
+    OCT_TRY(oct_any_model_open_batch(cli->ctx, &v->model[i]));
     if (v->first == NULL)
         v->first = v->model[i].model;
     describe_model(v, i, arg);

@@ -213,6 +213,7 @@ static oct_status prepare(sensing *s)
     oct_cli *cli = s->cli;
     int n = 0;
     OCT_TRY(oct_model_load(cli->ctx, cli->pos[0], NULL, &s->model));
+    OCT_TRY(oct_model_open_batch(cli->ctx, s->model));
     OCT_TRY(oct_scale_source_init(&s->scales, cli, s->model));
     OCT_TRY(oct_scheme_args_init(&s->scheme, cli, OCT_TARGET_OCTET));
     oct_scale_source_inform(&s->scales, &s->scheme.scheme);
