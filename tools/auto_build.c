@@ -6,12 +6,15 @@
 #include "tools/auto.h"
 #include "tools/engine_io.h"
 #include "tools/scale_source.h"
+#include "tools/tuning.h"
 
 void oct_auto_build_options(oct_auto *a, oct_strbuf *b)
 {
     char hex[OCT_SHA256_HEX_BYTES];
     oct_strbuf_addf(b, "model %s\n", oct_sha256_hex(&oct_model_get_info(a->model)->hash, hex));
     oct_auto_scheme_options(a, b);
+    if (oct_cli_flag(a->cli, "tune"))
+        oct_strbuf_addf(b, "tune %s\n", a->backend);
 }
 
 /* The model with Q/DQ pairs for `target`. */
@@ -36,12 +39,46 @@ static oct_status export_to(oct_auto *a, const oct_scale_source *scales, oct_qua
     return st;
 }
 
+/* Shapes of the inputs of one picture. */
+static oct_status picture_shapes(oct_auto *a, oct_shape *shape)
+{
+    oct_dataset_args args;
+    oct_batch_source *source = NULL;
+    const oct_batch *b = NULL;
+    oct_status st = oct_auto_open_part(a, OCT_AUTO_TEST, &args, &source);
+    if (st == OCT_OK)
+        st = source->vt->next(source, a->ctx, &b);
+    if (st == OCT_OK && b == NULL)
+        st = oct_fail(a->ctx, OCT_ERR_NOT_FOUND, "no test picture to tune for");
+    for (int i = 0; st == OCT_OK && i < b->n_inputs; i++)
+        shape[i] = b->input[i].desc.shape;
+    if (b != NULL)
+        source->vt->release(source, b);
+    if (source != NULL)
+        source->vt->close(source);
+    oct_dataset_args_deinit(&args);
+    return st;
+}
+
+static oct_status write_engine(oct_auto *a, const oct_model *m, oct_engine_origin origin,
+                               const char *path)
+{
+    oct_shape shape[OCT_MAX_MODEL_INPUTS];
+    oct_tuning t = {.n = 0};
+    oct_status st = oct_cli_flag(a->cli, "tune") ? picture_shapes(a, shape) : OCT_OK;
+    if (st == OCT_OK)
+        st = oct_tuning_run(&t, a->cli, m, shape, &origin);
+    if (st == OCT_OK)
+        st = oct_engine_write(a->ctx, m, &origin, path, true);
+    oct_tuning_deinit(&t, a->cli);
+    return st;
+}
+
 static oct_status build_fp32(oct_auto *a)
 {
     const oct_engine_origin origin = {.quantization = "{}", .preprocess = a->preprocess};
     char *path = oct_auto_path(a, OCT_AUTO_FP32);
-    const oct_status st =
-        path != NULL ? oct_engine_write(a->ctx, a->model, &origin, path, true) : OCT_ERR_NOMEM;
+    const oct_status st = path != NULL ? write_engine(a, a->model, origin, path) : OCT_ERR_NOMEM;
     oct_free(a->ctx, path);
     return st;
 }
@@ -60,7 +97,7 @@ static oct_status build_int8(oct_auto *a, const oct_scale_source *scales)
     if (st == OCT_OK)
         st = oct_quantize_model(a->ctx, a->model, &scales->amax, &scheme.scheme, NULL, &quantized);
     if (st == OCT_OK)
-        st = oct_engine_write(a->ctx, quantized, &origin, path, true);
+        st = write_engine(a, quantized, origin, path);
     oct_model_free(quantized);
     oct_scheme_args_deinit(&scheme);
     oct_free(a->ctx, path);

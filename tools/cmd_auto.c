@@ -10,6 +10,7 @@
 #include "tools/evaluate_result.h"
 #include "tools/scale_results.h"
 #include "tools/scale_source.h"
+#include "tools/tuning.h"
 
 static const oct_auto_stage stages[] = {
     {"images",
@@ -72,6 +73,7 @@ static oct_status check_options(oct_auto *a)
     oct_scheme_args scheme;
     oct_eval_options judge;
     oct_coco *coco;
+    OCT_TRY(oct_tuning_check(a->cli));
     OCT_TRY(oct_scale_results_methods(a->cli, oct_cli_str(a->cli, "methods"), &methods));
     oct_status st = oct_scheme_args_init(&scheme, a->cli, OCT_TARGET_OCTET);
     oct_scheme_args_deinit(&scheme);
@@ -233,9 +235,20 @@ static const oct_opt options[] = {
      .type = OCT_OPT_TEXT,
      .help = "TensorRT that will load the cache (8.6.1, 10.16.1); default the installed one, else "
              "10.16.1"},
+    {.name = "tune",
+     .type = OCT_OPT_FLAG,
+     .help = "time the kernels that this machine offers for each operator; the engines keep the "
+             "fastest"},
+    {.name = "timing-cache",
+     .arg = "FILE",
+     .type = OCT_OPT_FILE,
+     .help =
+         "with --tune: take times from FILE, time only what it does not have, and add that; the "
+         "same cache gives the same engines"},
     {.name = "no-bench",
      .type = OCT_OPT_FLAG,
-     .help = "measure no latency; then every file has the same bytes in every run"},
+     .help = "measure no latency; then every file has the same bytes in every run (with --tune: in "
+             "every run with the same timing cache)"},
     {.name = "reference", .type = OCT_OPT_FLAG, .help = "slow portable kernels"},
     {0}};
 

@@ -75,6 +75,8 @@ static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
     if (strcmp(p, "fp16") == 0 && m->quantized)
         return oct_cli_usage(cli, "%s is quantized: --precision int8,fp16", cli->pos[0]);
     OCT_TRY(oct_tuning_check(cli));
+    if (oct_cli_given(cli, "shape") && !oct_cli_flag(cli, "tune"))
+        return oct_cli_usage(cli, "--shape is for --tune");
     *int8 = (scales || m->quantized) && strcmp(p, "fp16") != 0;
     if (strncmp(p, "int8", 4) == 0 && !*int8)
         return oct_cli_usage(cli,
@@ -85,7 +87,7 @@ static oct_status decide(oct_cli *cli, const oct_any_model *m, bool *int8)
 static oct_status save(oct_cli *cli, const oct_model *m, oct_engine_origin origin)
 {
     oct_tuning t;
-    oct_status st = oct_tuning_run(&t, cli, m, &origin);
+    oct_status st = oct_tuning_run(&t, cli, m, NULL, &origin);
     if (st == OCT_OK)
         st = oct_engine_write(cli->ctx, m, &origin, oct_cli_str(cli, "output"), cli->force);
     oct_tuning_deinit(&t, cli);

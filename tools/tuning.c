@@ -5,15 +5,15 @@
 
 oct_status oct_tuning_check(oct_cli *cli)
 {
-    static const char *const only[] = {"shape", "timing-cache"};
-    for (size_t i = 0; i < sizeof only / sizeof only[0]; i++)
-        if (oct_cli_given(cli, only[i]) && !oct_cli_flag(cli, "tune"))
-            return oct_cli_usage(cli, "--%s is for --tune", only[i]);
-    return OCT_OK;
+    return oct_cli_given(cli, "timing-cache") && !oct_cli_flag(cli, "tune")
+               ? oct_cli_usage(cli, "--timing-cache is for --tune")
+               : OCT_OK;
 }
 
-static oct_status prepare(oct_tuning *t, oct_cli *cli)
+static oct_status prepare(oct_tuning *t, oct_cli *cli, const oct_shape *given)
 {
+    if (given)
+        return oct_worker_prepare(t->worker, cli->ctx, given, t->io.n_in);
     oct_shape *shape = oct_alloc_array(cli->ctx, t->io.n_in + 1, sizeof *shape);
     oct_status st = shape ? OCT_OK : OCT_ERR_NOMEM;
     for (size_t i = 0; st == OCT_OK && i < t->io.n_in; i++)
@@ -46,7 +46,7 @@ static oct_status list_tactics(oct_tuning *t, oct_cli *cli)
     return OCT_OK;
 }
 
-oct_status oct_tuning_run(oct_tuning *t, oct_cli *cli, const oct_model *m,
+oct_status oct_tuning_run(oct_tuning *t, oct_cli *cli, const oct_model *m, const oct_shape *shapes,
                           oct_engine_origin *origin)
 {
     const char *cache =
@@ -66,7 +66,7 @@ oct_status oct_tuning_run(oct_tuning *t, oct_cli *cli, const oct_model *m,
     OCT_TRY(oct_engine_new(cli->ctx, m, &opt, &t->io.engine));
     OCT_TRY(oct_worker_new(t->io.engine, cli->ctx, &t->worker));
     t->io.n_in = oct_engine_inputs(t->io.engine, &t->io.in);
-    OCT_TRY(prepare(t, cli));
+    OCT_TRY(prepare(t, cli, shapes));
     OCT_TRY(list_tactics(t, cli));
     origin->tactic = t->list;
     origin->n_tactics = t->n;

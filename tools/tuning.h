@@ -18,13 +18,13 @@ typedef struct oct_tuning {
     size_t n;
 } oct_tuning;
 
-/* OCT_ERR_USAGE for --timing-cache or --shape without --tune. */
+/* OCT_ERR_USAGE for --timing-cache without --tune. */
 OCT_MUST_CHECK oct_status oct_tuning_check(oct_cli *cli);
-/* With --tune: times the candidates of every operator of `m` as it will run, for the shapes of --shape
- * (open dimensions: 1), and sets the tactics of `origin`. Without: does nothing. Deinit whatever the
- * outcome, after the engine file is written. */
+/* With --tune: times the candidates of every operator of `m` as it will run, for inputs of these shapes (NULL:
+ * those of --shape, open dimensions 1), and sets the tactics of `origin`. Without: does nothing. Deinit
+ * whatever the outcome, after the engine file is written. */
 OCT_MUST_CHECK oct_status oct_tuning_run(oct_tuning *t, oct_cli *cli, const oct_model *m,
-                                         oct_engine_origin *origin);
+                                         const oct_shape *shapes, oct_engine_origin *origin);
 void oct_tuning_deinit(oct_tuning *t, oct_cli *cli);
 
 #ifdef __cplusplus

@@ -66,3 +66,11 @@ flock -n 9 || die "cannot lock"
 run 2 auto $args -o res --no-bench --methods minmax
 last "another octet auto works there"
 exec 9<&-
+
+# Tuned engines are the same with the same times.
+run 2 auto $args -o new --timing-cache times.txt
+last "--timing-cache is for --tune"
+for d in tuned1 tuned2; do
+    run 0 auto $args -o $d --no-bench --tune --timing-cache times.txt
+done
+diff -r tuned1 tuned2 >/dev/null || die "one timing cache, two results"
