@@ -251,9 +251,14 @@ static oct_status work(void *user, oct_ctx *ctx, int index)
 
 /* ---- passes ------------------------------------------------------------------------------ */
 
+static int n_workers(const runner *r)
+{
+    return r->opt->workers > 0 ? r->opt->workers : oct_cpu_count();
+}
+
 static oct_status run_pass(runner *r, int pass)
 {
-    const int workers = r->opt->workers > 0 ? r->opt->workers : oct_cpu_count();
+    const int workers = n_workers(r);
     r->pass = pass;
     r->n_done = 0;
     if (r->opt->pass != NULL)
@@ -316,6 +321,7 @@ static oct_status new_engine(runner *r, const oct_model *model)
         .backend = r->opt->backend,
         .opened = r->opt->opened,
         .threads = 1,
+        .plan_threads = n_workers(r),
         .precision = OCT_PRECISION_F32,
         .observe = names.needed,
         .n_observe = names.n_needed,

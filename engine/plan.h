@@ -79,10 +79,11 @@ typedef enum oct_step_phase {
 typedef struct oct_plan_step {
     oct_step_kind kind;
     oct_step_phase phase;
-    bool on_device;     /* needs nothing but the device: may be captured into a graph */
-    oct_node_id node;   /* OCT_NONE for copies and reorders that the planner added */
-    oct_prepared *op;   /* STEP_OP */
-    uint32_t *in, *out; /* tensors; OCT_NONE = absent */
+    bool on_device;   /* needs nothing but the device: may be captured into a graph */
+    oct_node_id node; /* OCT_NONE for copies and reorders that the planner added */
+    oct_prepared *op; /* STEP_OP */
+    struct oct_prepare_later *later; /* while planning: what `op` will be; in the plan's arena */
+    uint32_t *in, *out;              /* tensors; OCT_NONE = absent */
     uint32_t n_in, n_out;
     uint32_t workspace; /* tensor or OCT_NONE */
     int alias_in;       /* input that must share output 0's bytes, or -1 */

@@ -344,6 +344,7 @@ static oct_status plan_all(oct_planner *b)
     OCT_TRY(plan_nodes(b));
     OCT_TRY(plan_outputs(b));
     OCT_TRY(oct_plan_place(b));
+    OCT_TRY(oct_plan_prepare_rest(b));
     oct_plan_report(b);
     return OCT_OK;
 }

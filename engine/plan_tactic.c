@@ -120,7 +120,7 @@ static oct_status tactic_step(oct_planner *b, oct_backend *be, oct_node_id id,
         s->may_alias |= (uint32_t)c->may_alias[i] << i;
     OCT_TRY(tactic_info(b, r, d, c, how, &s->info));
     s->info.on_device = !be->vt->host_memory;
-    return be->vt->prepare(be, b->ctx, d, c, &s->op);
+    return oct_plan_prepare(b, be, id, d, c, s);
 }
 
 /* Writing into a slice of a Concat saves a copy, but not when it costs the good kernel: the

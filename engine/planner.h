@@ -77,6 +77,14 @@ OCT_MUST_CHECK oct_status oct_plan_tactic(oct_planner *b, oct_backend *be, oct_n
 void oct_plan_operands(const oct_plan *p, const oct_tactic_request *r, oct_operand *op);
 double oct_plan_macs(const oct_node *n, const oct_operand *in, const oct_operand *out);
 
+/* ---- plan_prepare.c ---- */
+/* Makes the step's op, or notes it for oct_plan_prepare_rest(). */
+OCT_MUST_CHECK oct_status oct_plan_prepare(oct_planner *b, oct_backend *be, oct_node_id id,
+                                           const oct_op_desc *d, const oct_candidate *c,
+                                           oct_plan_step *s);
+/* Once unread steps are gone: the ops that were put off, on several threads. */
+OCT_MUST_CHECK oct_status oct_plan_prepare_rest(oct_planner *b);
+
 /* ---- plan_choose.c ---- */
 /* The candidate that was stored, or is fastest by the engine's times, or the first. *us: its
  * time, 0 where it is not known; *key: oct_tactic.key of this operator. */

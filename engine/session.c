@@ -220,6 +220,7 @@ static oct_status engine_graph(oct_engine *e, const oct_engine_options *opt)
 static oct_status engine_init(oct_engine *e, const oct_engine_options *opt)
 {
     e->threads = opt->threads > 0 ? opt->threads : oct_cpu_count();
+    e->plan_threads = opt->plan_threads > 0 ? opt->plan_threads : e->threads;
     e->tune = opt->tune;
     e->tf32 = (opt->precision & OCT_PRECISION_TF32) != 0;
     e->tactic = opt->tactic;

@@ -44,6 +44,7 @@ typedef struct oct_engine_options {
     const char *backend;        /* "cpu" (default when NULL), "ref", "cuda", "cuda:N" */
     struct oct_backend *opened; /* used instead when not NULL; borrowed, must outlive the engine */
     int threads;                /* threads one worker may use; 0 = oct_cpu_count() */
+    int plan_threads;           /* threads that may make a plan's ops; 0 = `threads` */
     uint32_t
         precision; /* OCT_PRECISION_* bits; 0 = F32 (Q/DQ in the graph is lowered when S8 is set) */
     const char *const *keep_f32; /* with F16: values that stay f32, because their calibrated

@@ -29,7 +29,7 @@ struct oct_engine {
     oct_observed *observed;
     oct_value_id *observed_value; /* in `graph` */
     uint32_t n_observed;
-    int threads;
+    int threads, plan_threads;
     bool tune, tf32;
     const oct_tactic *tactic; /* chosen earlier */
     size_t n_tactics;

@@ -8,12 +8,14 @@ typedef struct entry {
     oct_pack pack; /* first: handed out and cast back */
     uint64_t key, format;
     size_t refs;
+    bool ready; /* packed */
     struct entry *next;
 } entry;
 
 struct oct_pack_cache {
     oct_ctx *ctx;
     pthread_mutex_t lock;
+    pthread_cond_t packed;
     entry *head;
 };
 
@@ -24,6 +26,7 @@ oct_status oct_pack_cache_new(oct_ctx *ctx, oct_pack_cache **out)
         return OCT_ERR_NOMEM;
     c->ctx = ctx;
     pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->packed, NULL);
     *out = c;
     return OCT_OK;
 }
@@ -34,6 +37,7 @@ void oct_pack_cache_free(oct_pack_cache *c)
         return;
     assert(!c->head && "a prepared op outlives its backend");
     pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->packed);
     oct_free(c->ctx, c);
 }
 
@@ -67,37 +71,51 @@ static void entry_free(oct_pack_cache *c, entry *e)
     oct_free(c->ctx, e);
 }
 
-/* With the lock held: packing the same weights twice at once would double the peak. */
-static oct_status add(oct_pack_cache *c, oct_ctx *ctx, size_t bytes, oct_pack_fn fn, void *user,
-                      entry **out)
+static void unlink_entry(oct_pack_cache *c, const entry *gone)
 {
-    entry *e = NULL;
-    OCT_TRY(entry_new(ctx, bytes, &e));
-    const oct_status st = fn(user, ctx, e->pack.data);
-    if (st != OCT_OK) {
-        entry_free(c, e);
-        return st;
-    }
+    entry **link = &c->head;
+    while (*link != gone)
+        link = &(*link)->next;
+    *link = gone->next;
+}
+
+/* Adds the entry to the list, then packs without the lock: who wants the same weights waits, which
+ * packing them twice would not save, and would double the peak. */
+static oct_status add(oct_pack_cache *c, oct_ctx *ctx, entry *e, oct_pack_fn fn, void *user)
+{
     e->next = c->head;
     c->head = e;
-    *out = e;
-    return OCT_OK;
+    pthread_mutex_unlock(&c->lock);
+    const oct_status st = fn(user, ctx, e->pack.data);
+    pthread_mutex_lock(&c->lock);
+    if (st != OCT_OK) {
+        unlink_entry(c, e);
+        entry_free(c, e);
+    } else {
+        e->ready = true;
+        e->refs = 1;
+    }
+    pthread_cond_broadcast(&c->packed);
+    return st;
 }
 
 oct_status oct_pack_get(oct_pack_cache *c, oct_ctx *ctx, uint64_t key, uint64_t format,
                         size_t bytes, oct_pack_fn fn, void *user, const oct_pack **out)
 {
     oct_status st = OCT_OK;
+    entry *e;
     pthread_mutex_lock(&c->lock);
-    entry *e = find(c, key, format, bytes);
-    if (!e)
-        st = add(c, ctx, bytes, fn, user, &e);
-    if (st == OCT_OK) {
+    while ((e = find(c, key, format, bytes)) != NULL && !e->ready)
+        pthread_cond_wait(&c->packed, &c->lock);
+    if (e != NULL) {
+        e->refs++;
+    } else if ((st = entry_new(ctx, bytes, &e)) == OCT_OK) {
         e->key = key;
         e->format = format;
-        e->refs++;
-        *out = &e->pack;
+        st = add(c, ctx, e, fn, user);
     }
+    if (st == OCT_OK)
+        *out = &e->pack;
     pthread_mutex_unlock(&c->lock);
     return st;
 }

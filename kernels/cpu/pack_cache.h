@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packed weights, shared by (constant key, format). The first caller packs under a lock, the
- * others get the same bytes. Reference-counted: the last put frees them. Key 0 is never shared.
+ * Packed weights, shared by (constant key, format). The first caller packs, the others
+ * wait and get the same bytes; different weights are packed side by side. Reference-counted: the last put frees them. Key 0 is never shared.
  * Thread-safety: any thread.
  */
 #ifndef OCT_KERNELS_CPU_PACK_CACHE_H
