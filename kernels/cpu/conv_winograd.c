@@ -18,7 +18,8 @@
 
 #define POINTS OCT_WINO_POINTS
 #define BLOCK_TILES 72 /* a multiple of every kernel's rows */
-/* Below, transforms cost what the products save, or weights are read for too few tiles. */
+/* Below, transforms cost what the products save, or weights are read for too few tiles. Tiles are
+ * those of one image, so that its result does not depend on the batch. */
 #define MIN_CHANNELS 32
 #define MIN_TILES 36
 
@@ -338,7 +339,7 @@ static bool fill(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, wino_op *op, c
     if (!set_clamp(op, &d->epilogue) || !set_residual(op, d))
         return oct_cpu_no(reason, "activation or layout of the residual");
     set_blocks(op);
-    return op->n_tiles >= MIN_TILES || oct_cpu_no(reason, "too few pixels to pay");
+    return op->tiles_h * op->tiles_w >= MIN_TILES || oct_cpu_no(reason, "too few pixels to pay");
 }
 
 static bool query(oct_cpu *be, oct_ctx *ctx, const oct_op_desc *d, oct_candidate *c, char *reason)
