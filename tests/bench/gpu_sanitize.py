@@ -27,7 +27,7 @@ import time
 
 FIRST = ("test_cuda_simt", "test_conv_q8", "test_cuda_mma", "test_cuda_hist")  # the slowest
 NOT_ON_GPU = ("test_shared_ops",)
-WHOLE = ("test_cuda_hist",)  # not on kcase.h; shortened by OCT_KCASE_SMALL
+WHOLE = ("test_cuda_hist",)  # not on kcase.h, long; shortened by OCT_KCASE_SMALL
 RUNS_A_SHARD = 60
 WORK_LIMIT = 2e6    # products or elements of the larger run of a kernel
 WORK_OF_A_RUN = 5e6 # that takes as long as starting it
@@ -58,13 +58,16 @@ def run(command, env, log, limit):
 
 
 def survey(program, out, limit):
-    """([(run, work, kernels, traits)], what went wrong)."""
+    """([(run, work, kernels, traits)], what went wrong); None for the runs: not on kcase.h."""
     listed, log = out / f"runs.{program.name}.txt", out / f"survey.{program.name}.log"
     if program.name in WHOLE:
-        return [], None
+        return None, None
+    listed.unlink(missing_ok=True)
     code = run([str(program)], environment(program, OCT_KCASE_SURVEY=str(listed)), log, limit)
     if code != 0:
         return [], f"survey ended with {code}, see {log.name}"
+    if not listed.exists():
+        return None, None
     runs = []
     for line in listed.read_text(encoding="ascii").splitlines():
         head, kinds = line.split(" /")
@@ -153,7 +156,7 @@ def main():
     programs = [a.bin.resolve() / n for n in names if not a.only or n in a.only]
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         surveys = dict(zip(programs, pool.map(lambda q: survey(q, a.out, a.limit), programs)))
-        chosen, said = choose([r for q in programs for r in surveys[q][0]])
+        chosen, said = choose([r for q in programs for r in surveys[q][0] or []])
         print(f"survey, {time.monotonic() - start:.0f} s: {said}", flush=True)
         jobs = []
         for tool in reversed(a.tools.split(",")):  # the slower one first
@@ -162,7 +165,7 @@ def main():
                 shards = max(1, round(len(runs) / RUNS_A_SHARD))
                 file = a.out / f"chosen.{q.name}.txt"
                 file.write_text("".join(f"{r}\n" for r in runs), encoding="ascii")
-                if runs or q.name in WHOLE:
+                if runs or surveys[q][0] is None:
                     jobs += [(tool, q, file if runs else None, i, shards) for i in range(shards)]
         done = list(pool.map(lambda j: sanitize(*j, a.out, a.limit - (time.monotonic() - start)),
                              jobs))
