@@ -133,6 +133,17 @@ size_t oct_timing_cache_size(const oct_timing_cache *tc)
     return tc->n;
 }
 
+oct_timing oct_timing_cache_at(const oct_timing_cache *tc, size_t i)
+{
+    const entry *e = &tc->list[i];
+    return (oct_timing){e->device, e->key, e->tactic, e->ns};
+}
+
+bool oct_timing_cache_is(const char *head, size_t n)
+{
+    return n >= sizeof MAGIC - 1 && memcmp(head, MAGIC, sizeof MAGIC - 1) == 0;
+}
+
 /* ---- text ---- */
 
 static void hash_text(const char *text, size_t n, char hex[HEX_DIGITS + 1])
@@ -267,7 +278,7 @@ static oct_status parse_body(reader *r, char *text)
 static oct_status check_head(reader *r, const char *text, size_t n)
 {
     char hex[HEX_DIGITS + 1];
-    if (n < sizeof MAGIC - 1 || memcmp(text, MAGIC, sizeof MAGIC - 1) != 0)
+    if (!oct_timing_cache_is(text, n))
         return oct_fail(r->ctx, OCT_ERR_FORMAT, "%s is no timing cache of octet", r->name);
     if (n < sizeof MAGIC + 1 || memcmp(text + sizeof MAGIC - 1, FORMAT " ", 2) != 0)
         return oct_fail(r->ctx, OCT_ERR_VERSION,

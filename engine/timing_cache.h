@@ -57,6 +57,15 @@ OCT_MUST_CHECK oct_status oct_timing_cache_add(oct_timing_cache *tc, oct_ctx *ct
                                                const char *tactic, uint64_t ns);
 size_t oct_timing_cache_size(const oct_timing_cache *tc);
 
+typedef struct oct_timing { /* texts are the cache's */
+    const char *device, *key, *tactic;
+    uint64_t ns;
+} oct_timing;
+/* Entry `i`, in the order of the file. */
+oct_timing oct_timing_cache_at(const oct_timing_cache *tc, size_t i);
+/* Whether a file starts like one; its first 64 bytes are enough. */
+bool oct_timing_cache_is(const char *head, size_t n);
+
 /* Before timing: waits for other processes that time into the same file, and reads what they left
  * there. Nothing to do for a cache in memory, or when it is held already. OCT_ERR_IO where the
  * file cannot be written, OCT_ERR_CANCELLED. */

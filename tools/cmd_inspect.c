@@ -2,10 +2,11 @@
 #include "base/file.h"
 #include "tools/inspect.h"
 
-static const oct_inspect_kind *const KINDS[] = {&oct_inspect_engine, &oct_inspect_onnx, NULL};
+static const oct_inspect_kind *const KINDS[] = {&oct_inspect_engine, &oct_inspect_timing,
+                                                &oct_inspect_onnx, NULL};
 
 static const oct_pos positions[] = {
-    {"FILE", "an ONNX model or an engine file", false, false},
+    {"FILE", "an ONNX model, an engine file or a timing cache", false, false},
     {NULL, NULL, false, false},
 };
 
@@ -32,12 +33,13 @@ static oct_status run(oct_cli *cli)
 
 const oct_cmd oct_cmd_inspect = {
     .name = "inspect",
-    .summary = "show what is in a model or engine file",
+    .summary = "show what is in a model, an engine file or a timing cache",
     .examples = "  octet inspect m.onnx              inputs, outputs, operators, unsupported ones\n"
                 "  octet inspect m.onnx --json       the same for programs\n"
                 "  octet inspect m.onnx --dump       the graph, one line a node\n"
                 "  octet inspect m.onnx --plan       what runs, fused, on which kernel\n"
-                "  octet inspect m.engine            every fused operator, its precision, kernel\n",
+                "  octet inspect m.engine            every fused operator, its precision, kernel\n"
+                "  octet inspect times.txt           what --timing-cache holds\n",
     .details =
         "Models with operators that octet does not know are shown too, with all of these\n"
         "operators listed; the exit code is 5 then. Multiply-accumulates (MACs) are for one\n"

@@ -11,6 +11,7 @@
 #include "calib/statistics.h"
 #include "engine/engine_file.h"
 #include "engine/model.h"
+#include "engine/timing_cache.h"
 #include "tools/cli.h"
 
 #define MAX_BYTES ((size_t)16 << 30)
@@ -72,6 +73,16 @@ static oct_status verify_model(oct_cli *cli, const char *path, finding *f)
     return OCT_OK;
 }
 
+static oct_status verify_timing(oct_cli *cli, const char *path, finding *f)
+{
+    oct_timing_cache *tc;
+    OCT_TRY(oct_timing_cache_open(cli->ctx, path, &tc));
+    snprintf(f->kind, sizeof f->kind, "timing cache");
+    snprintf(f->detail, sizeof f->detail, "%zu times", oct_timing_cache_size(tc));
+    oct_timing_cache_close(tc);
+    return OCT_OK;
+}
+
 static oct_status verify_cache(oct_cli *cli, const char *path, const uint8_t *data, size_t n,
                                finding *f)
 {
@@ -93,7 +104,9 @@ static oct_status verify_any(oct_cli *cli, const char *path, finding *f)
         return verify_model(cli, path, f);
     OCT_TRY(oct_file_read(cli->ctx, path, MAX_BYTES, &data, &n));
     const oct_status st = oct_container_is(data, n) ? verify_container(cli, path, data, n, f)
-                                                    : verify_cache(cli, path, data, n, f);
+                          : oct_timing_cache_is((const char *)data, n)
+                              ? verify_timing(cli, path, f)
+                              : verify_cache(cli, path, data, n, f);
     oct_free(cli->ctx, data);
     return st;
 }
@@ -147,7 +160,7 @@ static oct_status run(oct_cli *cli)
 }
 
 static const oct_pos positions[] = {
-    {.name = "FILE", .help = "statistics, engine, pack, cache or ONNX model"}, {0}};
+    {.name = "FILE", .help = "statistics, engine, pack, cache, timing cache or ONNX model"}, {0}};
 
 static const oct_opt options[] = {{.name = "model",
                                    .arg = "MODEL",

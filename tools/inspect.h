@@ -19,7 +19,7 @@ typedef struct oct_inspect_kind {
     oct_status (*show)(oct_cli *cli, const char *path); /* to stdout, or JSON with --json */
 } oct_inspect_kind;
 
-extern const oct_inspect_kind oct_inspect_engine, oct_inspect_onnx;
+extern const oct_inspect_kind oct_inspect_engine, oct_inspect_timing, oct_inspect_onnx;
 
 #ifdef __cplusplus
 }

@@ -27,11 +27,24 @@ for t in d["tactics"]:
     assert t["us"] > 0 and t["node"] and "%d %s\n" % (round(t["us"] * 1000), t["kernel"]) in times
 PY
 
+if [ -s times.txt ]; then
+    run 0 inspect times.txt
+    says out "kernel"
+    run 0 inspect times.txt --json
+    python3 - out <<'PY' || die "wrong JSON"
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["kind"] == "timing cache" and all(t["us"] > 0 for t in d["times"])
+PY
+    run 0 verify times.txt
+    says out "timing cache"
+fi
 head -c 40 times.txt >short.txt
 if [ -s short.txt ]; then
     cp short.txt kept.txt
     run 4 build "$model" --tune --timing-cache short.txt -o c.engine
     last "short.txt is damaged"
+    run 4 verify short.txt
     cmp short.txt kept.txt || die "a damaged cache was changed"
     sed -e 's/^octet timing cache 1/octet timing cache 9/' times.txt >newer.txt
     run 4 build "$model" --tune --timing-cache newer.txt -o c.engine
