@@ -137,14 +137,14 @@ static oct_status build_half(oct_cli *cli, const oct_model *m)
 static oct_status build_from_scales(oct_cli *cli, const oct_model *m)
 {
     oct_scale_source scales;
-    oct_scheme_args scheme;
+    oct_scheme_args scheme = {.ctx = cli->ctx};
     oct_quant_report report = {0};
     oct_model *quantized = NULL;
     const char **keep = NULL;
     oct_engine_origin origin = {.int8 = true, .half = wants_half(cli)};
     oct_status st = oct_scale_source_init(&scales, cli, m);
-    const oct_status st2 = oct_scheme_args_init(&scheme, cli, OCT_TARGET_OCTET);
-    st = st != OCT_OK ? st : st2;
+    if (st == OCT_OK)
+        st = oct_scheme_args_init(&scheme, cli, OCT_TARGET_OCTET);
     oct_scale_source_inform(&scales, &scheme.scheme);
     if (st == OCT_OK)
         st = oct_quantize_model(cli->ctx, m, &scales.amax, &scheme.scheme, &report, &quantized);

@@ -51,16 +51,16 @@ static oct_status quantize(oct_cli *cli, const char *in, const char *out)
 {
     oct_model *m = NULL;
     oct_scale_source scales;
-    oct_scheme_args scheme;
+    oct_scheme_args scheme = {.ctx = cli->ctx};
     oct_quant_report report = {0};
     if (target_of(cli) == OCT_TARGET_TRT && strcmp(oct_cli_str(cli, "activations"), "mixed") == 0)
         return oct_cli_usage(cli, "--activations mixed: TensorRT reads s8 activations only");
     OCT_TRY(oct_path_check_output(cli->ctx, out, cli->force));
     OCT_TRY(oct_model_load(cli->ctx, in, NULL, &m));
     oct_status st = oct_scale_source_init(&scales, cli, m);
-    oct_status st2 = oct_scheme_args_init(&scheme, cli, target_of(cli));
     oct_model_free(m);
-    st = st != OCT_OK ? st : st2;
+    if (st == OCT_OK)
+        st = oct_scheme_args_init(&scheme, cli, target_of(cli));
     oct_scale_source_inform(&scales, &scheme.scheme);
     const oct_quantize_file_options opt = {
         .qdq = {.weights_int8 = oct_cli_flag(cli, "weights-int8"),

@@ -46,11 +46,12 @@ const oct_opt oct_scheme_opts[] = {
     {.name = "activations",
      .arg = "TYPE",
      .type = OCT_OPT_CHOICE,
-     .choices = "s8|mixed",
-     .fallback = "s8",
+     .choices = "auto|s8|mixed",
+     .fallback = "auto",
      .group = "Scheme",
      .help = "mixed: u8 for values that are never negative (Relu, raw pixels), one bit more for "
-             "them; as fast on a CPU, slower on a GPU, and nothing for TensorRT"},
+             "them; as fast on a CPU, slower on a GPU, and nothing for TensorRT; auto is mixed "
+             "for octet on a CPU"},
     {.name = "per-tensor",
      .type = OCT_OPT_FLAG,
      .group = "Scheme",
@@ -172,13 +173,25 @@ static void describe(oct_scale_source *s, const char *kind, const char *how, con
     if (n_images)
         oct_json_kv_u64(&j, "images", n_images);
     oct_json_kv_bool(&j, "bias_correction", s->corrects);
-    oct_json_kv_string(&j, "activations", s->activations);
+    oct_json_kv_string(&j, "engine_activations", s->activations);
     oct_json_end_object(&j);
 }
 
+/* Whether --activations wants u8 for what is never negative. The choice of a device stays open. */
+static bool mixes(oct_cli *cli, oct_quant_target target)
+{
+    const char *type = oct_cli_str(cli, "activations"), *device = cli->device;
+    if (strcmp(type, "auto") != 0 || target != OCT_TARGET_OCTET)
+        return target != OCT_TARGET_TRT && strcmp(type, "mixed") == 0;
+    const bool gpu = oct_cli_on_gpu(cli, false);
+    cli->device = device;
+    return !gpu;
+}
+
+/* What octet's own engine gets; an export for TensorRT has s8, one for ONNX Runtime u8. */
 static const char *activations_text(oct_cli *cli)
 {
-    return strcmp(oct_cli_str(cli, "activations"), "mixed") == 0 ? "mixed (s8 for TensorRT)" : "s8";
+    return mixes(cli, OCT_TARGET_OCTET) ? "mixed" : "s8";
 }
 
 static oct_status take_statistics(oct_scale_source *s, oct_cli *cli, const oct_stats *stats,
@@ -325,8 +338,7 @@ oct_status oct_scheme_args_init(oct_scheme_args *a, oct_cli *cli, oct_quant_targ
     s->target = target;
     s->weights =
         strcmp(oct_cli_str(cli, "weights"), "mse") == 0 ? OCT_WEIGHT_MSE : OCT_WEIGHT_MAX_ABS;
-    s->unsigned_activations =
-        target != OCT_TARGET_TRT && strcmp(oct_cli_str(cli, "activations"), "mixed") == 0;
+    s->unsigned_activations = mixes(cli, target);
     s->per_tensor_weights = oct_cli_flag(cli, "per-tensor");
     s->matmul_of_activations = oct_cli_flag(cli, "quantize-matmul");
     s->allow_missing = oct_cli_flag(cli, "allow-missing");

@@ -51,6 +51,11 @@ last "octet: OK wrote cached.onnx"
 run 0 build "$model" --stats s.h5 --activations mixed -o mixed.engine
 run 0 inspect mixed.engine
 says out " u8 "
+run 0 build "$model" --stats s.h5 --activations s8 -o s8.engine
+run 0 inspect s8.engine
+grep -q " u8 " out && die "u8 in spite of --activations s8"
+run 0 build "$model" --stats s.h5 --device cpu -o auto.engine
+cmp auto.engine mixed.engine || die "auto is not mixed on a CPU"
 run 2 quantize "$model" --stats s.h5 --activations mixed -o mixed.onnx
 says err "TensorRT reads s8"
 run 0 quantize "$model" --stats s.h5 --activations mixed --target octet -o mixed.onnx
