@@ -114,16 +114,20 @@ static void set_strides(dw_op *op, const oct_op_desc *d)
 /* Threads of a rolling kernel that the device runs together. */
 static int64_t at_once(const dw_op *op)
 {
-    return (int64_t)op->n_sm * OCT_DW_THREADS * (op->p.kernel[0] == 3 ? 4 : 3);
+    const int bytes = (int)oct_dtype_bytes(op->dtype);
+    return (int64_t)op->n_sm * OCT_DW_THREADS *
+           OCT_DW_BLOCKS(bytes, op->p.kernel[0], op->p.step[0]);
 }
 
 /* How the outputs are divided among threads. */
 static int64_t divide(dw_op *op, oct_dw_form form)
 {
     oct_dw *p = &op->p;
-    const bool pairs = form == OCT_DW_ROLLING && !oct_cuda_is_8bit(op->dtype) &&
-                       (p->kernel[0] == 5 || op->dtype == OCT_DT_F32);
-    const int channels = form == OCT_DW_ONE ? 1 : pairs ? OCT_DW_VECTOR / 2 : OCT_DW_VECTOR;
+    const int bytes = (int)oct_dtype_bytes(op->dtype);
+    const int channels = form == OCT_DW_ONE ? 1
+                         : form == OCT_DW_VECTORS
+                             ? OCT_DW_VECTOR
+                             : OCT_DW_CHANNELS(bytes, p->kernel[0], p->step[0]);
     p->vectors = oct_cuda_div_make(p->channels / channels);
     p->tiles = oct_cuda_div_make((p->out_w + OCT_DW_COLS - 1) / OCT_DW_COLS);
     const int64_t a_row = op->images * p->tiles.d * p->vectors.d;
@@ -380,6 +384,17 @@ static oct_status know_sums(oct_ctx *ctx, const oct_op_desc *d, dw_op *op)
     return OCT_OK;
 }
 
+/* Bounds that f16 has may be taken of rounded results. */
+static void judge_bounds(dw_op *op)
+{
+    const oct_cuda_finish *f = &op->p.fin;
+    const uint16_t lo = oct_f16_from_f32(f->lo), hi = oct_f16_from_f32(f->hi);
+    op->p.narrow =
+        op->dtype == OCT_DT_F16 && oct_f32_from_f16(lo) == f->lo && oct_f32_from_f16(hi) == f->hi;
+    op->p.lo = lo * 0x10001u;
+    op->p.hi = hi * 0x10001u;
+}
+
 /* 1 / scale, correctly rounded; extreme scales are left to others. */
 static float inverse_of(const oct_operand *y)
 {
@@ -403,6 +418,8 @@ static oct_status build(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, dw_op 
         op->p.inverse = inverse_of(&d->out[0]);
     }
     OCT_TRY(oct_cuda_finish_make(be, ctx, d, integer, op->p.channels, &op->p.fin, &op->factors));
+    if (!integer && op->p.fin.is_short)
+        judge_bounds(op);
     if (!d->in[1].data)
         return prepare_packing(be, ctx, d, op);
     const packing k = {op, &d->in[1]};

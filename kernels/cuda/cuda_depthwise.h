@@ -31,9 +31,10 @@ typedef struct oct_dw {
     int32_t strip;     /* rows of outputs a thread */
     uint32_t pad_word; /* 8-bit: four zero points */
     bool sums_fit;     /* 8-bit: within 2^22, with what the zero point and an s32 bias add */
-    bool narrow;       /* 8-bit: within 16 bits before they are bounded; no zero point */
-    uint32_t lo, hi;   /* narrow: fin.lo and hi as two numbers of 16 bits */
-    float inverse;     /* 8-bit: of the result's scale; 0 where only a true division will do */
+    bool
+        narrow; /* 8-bit: within 16 bits before they are bounded; no zero point. f16: bounds are f16 */
+    uint32_t lo, hi; /* narrow: fin.lo and hi, each as two numbers of 16 bits */
+    float inverse;   /* 8-bit: of the result's scale; 0 where only a true division will do */
     oct_simt_strides y[3];
     float x_zero; /* of u8, or of s8 raised by 128 */
     oct_cuda_finish fin;
@@ -55,7 +56,13 @@ typedef enum oct_dw_form {
 /* `vector`: channels, strides and pointers are multiples of OCT_DW_VECTOR. */
 oct_dw_form oct_dw_form_of(const oct_dw *p, oct_dtype dt, bool vector);
 
-#define OCT_DW_THREADS 128 /* of a block of a rolling kernel */
+/* Of a rolling kernel: threads of a block, blocks of a multiprocessor, and channels a thread, so that their
+ * weights and sums are registers. */
+#define OCT_DW_THREADS 128
+#define OCT_DW_BLOCKS(bytes, k, s) \
+    ((k) == 5 || ((bytes) == 2 && (s) == 2) ? 3 : (bytes) == 2 ? 5 : 4)
+#define OCT_DW_CHANNELS(bytes, k, s) \
+    ((bytes) == 1 || ((bytes) == 2 && (k) == 3 && (s) == 2) ? 4 : 2)
 
 /* Rows a thread of a rolling kernel. The more, the fewer rows are read twice; the fewer, the more threads. A
  * strip takes time for its rows and for what lies around it; `at_once` threads run together. */

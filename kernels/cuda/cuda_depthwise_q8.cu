@@ -112,7 +112,8 @@ template <bool SIGNED, int WINDOW, int STRIDE, oct_dw_curve CURVE>
 struct q8 {
     typedef uint32_t raw_t;
     typedef int32_t acc_t;
-    static constexpr int N = 4, REGS = 4, K = WINDOW, S = STRIDE, ELEM = 1, BLOCKS = K == 3 ? 4 : 3;
+    static constexpr int N = 4, REGS = 4, K = WINDOW, S = STRIDE, ELEM = 1,
+                         BLOCKS = OCT_DW_BLOCKS(1, K, S);
     static constexpr int COLS = (OCT_DW_COLS - 1) * S + K, PAIRS = (COLS + 1) / 2;
     static constexpr bool HALVES = K == 3 && S == 1; /* two outputs a word */
     uint32_t w[K][4], w_high[HALVES ? K : 1][4];     /* four taps; those one byte higher */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rolling depthwise kernels for f32 and f16: products and sums in f32, weights in registers; so many channels a
- * thread (4 for 3x3, 2 for 5x5) that those fit.
+ * Rolling depthwise kernels for f32 and f16: products and sums in f32, weights in registers.
  */
 #include "kernels/cuda/cuda_depthwise.cuh"
 
@@ -49,6 +48,18 @@ OCT_DEV typename words<N *(int)sizeof(T) / 4>::type words_of(const float (&v)[N]
         return make_uint2(word_from<T>(v), word_from<T>(v + N / 2));
 }
 
+/* Pairs of f16 between the bounds; NaN stays. */
+OCT_DEV uint32_t bounded(const oct_dw &p, uint32_t v)
+{
+    asm("max.NaN.f16x2 %0, %0, %1;" : "+r"(v) : "r"(p.lo));
+    asm("min.NaN.f16x2 %0, %0, %1;" : "+r"(v) : "r"(p.hi));
+    return v;
+}
+OCT_DEV uint2 bounded(const oct_dw &p, uint2 v)
+{
+    return make_uint2(bounded(p, v.x), bounded(p, v.y));
+}
+
 OCT_DEV float max_nan(float a, float b)
 {
     float r;
@@ -65,9 +76,9 @@ OCT_DEV float min_nan(float a, float b)
 
 template <class T, int WINDOW, int STRIDE, oct_dw_curve CURVE>
 struct real {
-    static constexpr int K = WINDOW, S = STRIDE, N = K == 3 && sizeof(T) == 2 ? 4 : 2, REGS = N;
-    static constexpr int ELEM = (int)sizeof(T), COLS = (OCT_DW_COLS - 1) * S + K;
-    static constexpr int BLOCKS = K == 3 && ELEM == 4 ? 4 : 3;
+    static constexpr int K = WINDOW, S = STRIDE, ELEM = (int)sizeof(T);
+    static constexpr int N = OCT_DW_CHANNELS(ELEM, K, S), REGS = N;
+    static constexpr int COLS = (OCT_DW_COLS - 1) * S + K, BLOCKS = OCT_DW_BLOCKS(ELEM, K, S);
     typedef float acc_t;
     typedef typename words<N * ELEM / 4>::type raw_t;
     float w[K][K][N], x[COLS][N], bias[N];
@@ -128,6 +139,8 @@ struct real {
 #pragma unroll
         for (int i = 0; i < N; i++)
             v[i] = acc[i];
+        if constexpr (CURVE == OCT_DW_NARROW)
+            return bounded(p, words_of<T>(v));
         curve(f, v);
         if (f.lo != -INFINITY || f.hi != INFINITY) {
 #pragma unroll
@@ -168,6 +181,8 @@ cudaError_t launch(const oct_dw *p, cudaStream_t stream)
         return launch_curve<T, OCT_DW_SWISH>(p, stream);
     case OCT_DW_HARD_SWISH:
         return launch_curve<T, OCT_DW_HARD_SWISH>(p, stream);
+    case OCT_DW_NARROW:
+        return launch_curve<__half, OCT_DW_NARROW>(p, stream);
     default:
         return launch_curve<T, OCT_DW_STRAIGHT>(p, stream);
     }
