@@ -98,14 +98,123 @@ static __global__ void __launch_bounds__(THREADS)
         dequantize_vec<V>(p, q, off, loop.stride[2][0]);
 }
 
+/* One scale, dense: 16 elements a thread. Values are bounded before the division, to what the bounds stand for, so
+ * that one correction makes the quotient right and NaN goes to the low end. */
+template <class T>
+static __global__ void __launch_bounds__(THREADS)
+    quantize_runs(linear_params p, linear_pointers q, uint32_t n)
+{
+    constexpr int PER = 16 / (int)sizeof(T); /* a load */
+    const uint32_t item = oct_dev_item();
+    if (item >= n)
+        return;
+    const float s = q.scale[0], inverse = oct_dev_inverse(s);
+    const int32_t z = zero_at(p, q.zero, 0);
+    const float lo = (float)(oct_dev_q_min(p.to) - z), hi = (float)(oct_dev_q_max(p.to) - z);
+    oct_dev_vec<T, PER> in[16 / PER];
+    uint32_t w[16];
+#pragma unroll
+    for (int k = 0; k < 16 / PER; k++)
+        in[k] = reinterpret_cast<const oct_dev_vec<T, PER> *>(q.x)[(int64_t)item * (16 / PER) + k];
+    if (inverse != 0.0f) {
+        const float least = lo * s, most = hi * s;
+#pragma unroll
+        for (int i = 0; i < 16; i++) {
+            const float x = fminf(fmaxf(oct_dev_f32(in[i / PER].v[i % PER]), least), most);
+            const float q0 = x * inverse;
+            w[i] = __float_as_uint(fmaf(fmaf(-q0, s, x), inverse, q0) + OCT_DEV_MAGIC);
+        }
+    } else {
+#pragma unroll 1
+        for (int i = 0; i < 16; i++) {
+            const float x = oct_dev_f32(((const T *)q.x)[(int64_t)item * 16 + i]);
+            ((uint8_t *)q.y)[(int64_t)item * 16 + i] =
+                (uint8_t)oct_dev_quantize(x, s, z, oct_dev_q_min(p.to), oct_dev_q_max(p.to));
+        }
+        return;
+    }
+    uint32_t out[4];
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        const uint32_t a = __byte_perm(w[4 * k], w[4 * k + 1], 0x0040);
+        const uint32_t b = __byte_perm(w[4 * k + 2], w[4 * k + 3], 0x0040);
+        out[k] = __byte_perm(a, b, 0x5410);
+        if (z != 0)
+            out[k] = __vadd4(out[k], (uint32_t)(z & 0xFF) * 0x01010101u);
+    }
+    ((uint4 *)q.y)[item] = make_uint4(out[0], out[1], out[2], out[3]);
+}
+
+template <class T>
+static __global__ void __launch_bounds__(THREADS)
+    dequantize_runs(linear_params p, linear_pointers q, uint32_t n)
+{
+    constexpr int PER = 16 / (int)sizeof(T); /* a store */
+    const uint32_t item = oct_dev_item();
+    if (item >= n)
+        return;
+    const float s = q.scale[0];
+    const uint32_t flip = p.from == OCT_DT_S8 ? 0x80808080u : 0u;
+    const float off = 8388608.0f + (flip ? 128.0f : 0.0f) + (float)zero_at(p, q.zero, 0);
+    const uint4 in = ((const uint4 *)q.x)[item];
+    const uint32_t w[4] = {in.x ^ flip, in.y ^ flip, in.z ^ flip, in.w ^ flip};
+#pragma unroll
+    for (int k = 0; k < 16 / PER; k++) {
+        float v[PER];
+#pragma unroll
+        for (int i = 0; i < PER; i++) {
+            const int at = k * PER + i;
+            v[i] =
+                (__uint_as_float(__byte_perm(w[at / 4], 0x4B000000u, 0x7440 + at % 4)) - off) * s;
+        }
+        oct_dev_store<PER>((T *)q.y + (int64_t)item * 16 + k * PER, v);
+    }
+}
+
+template <class T>
+static void launch_runs(const linear_op *op, const linear_pointers &q, uint32_t n, cudaStream_t s)
+{
+    const uint32_t blocks = oct_cuda_blocks(n, THREADS);
+    if (op->p.quantizes)
+        quantize_runs<T><<<blocks, THREADS, 0, s>>>(op->p, q, n);
+    else
+        dequantize_runs<T><<<blocks, THREADS, 0, s>>>(op->p, q, n);
+}
+
+/* Elements done; 0 if the op is not of that form: a zero point of 8 bits, one scale, dense. */
+static uint32_t linear_dense(const linear_op *op, const linear_pointers &q, cudaStream_t s)
+{
+    const oct_cuda_loop *l = &op->slow;
+    const uint32_t n = l->total / 16;
+    const oct_dtype real = op->p.quantizes ? op->p.from : op->p.to;
+    const oct_dtype stored = op->p.quantizes ? op->p.to : op->p.from;
+    if (!oct_cuda_is_real(real) || !oct_cuda_is_8bit(stored) || op->p.zero_type == OCT_DT_S32 ||
+        l->n_dims != 1 || n == 0 || l->stride[0][0] != 1 || l->stride[1][0] != 1 ||
+        l->stride[2][0] != 0 || !oct_cuda_aligned(q.x, 16) || !oct_cuda_aligned(q.y, 16))
+        return 0;
+    if (real == OCT_DT_F32)
+        launch_runs<float>(op, q, n, s);
+    else
+        launch_runs<__half>(op, q, n, s);
+    return 16 * n;
+}
+
 /* The last few elements of one run behind whole vectors go to the slow loop. */
 static void linear_launch(const linear_op *op, linear_pointers q, cudaStream_t s)
 {
     oct_cuda_loop slow = op->slow;
     const size_t widest = op->in_bytes > op->out_bytes ? op->in_bytes : op->out_bytes;
-    if (op->fast.n_dims > 0 &&
-        oct_cuda_aligned(q.x, 8 * op->in_bytes < 16 ? 8 * op->in_bytes : 16) &&
-        oct_cuda_aligned(q.y, 8 * op->out_bytes < 16 ? 8 * op->out_bytes : 16) && widest <= 8) {
+    const uint32_t dense = linear_dense(op, q, s);
+    if (dense > 0) {
+        slow.total -= dense;
+        q.x = (const char *)q.x + dense * op->in_bytes;
+        q.y = (char *)q.y + dense * op->out_bytes;
+        if (slow.total == 0)
+            return;
+    } else if (op->fast.n_dims > 0 &&
+               oct_cuda_aligned(q.x, 8 * op->in_bytes < 16 ? 8 * op->in_bytes : 16) &&
+               oct_cuda_aligned(q.y, 8 * op->out_bytes < 16 ? 8 * op->out_bytes : 16) &&
+               widest <= 8) {
         const uint32_t done = 8 * op->fast.total;
         linear_kernel<8>
             <<<oct_cuda_blocks(op->fast.total, THREADS), THREADS, 0, s>>>(op->fast, op->p, q);

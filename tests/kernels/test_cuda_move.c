@@ -286,6 +286,37 @@ static void quantize_by_axis(void **state)
     kc_totals("quantize by axis");
 }
 
+/* One scale: runs of sixteen, and what is left behind them. */
+static void quantize_runs(void **state)
+{
+    static const oct_dtype reals[] = {OCT_DT_F32, OCT_DT_F16};
+    static const kc_fill fills[] = {KC_NORMAL, KC_WIDE, KC_SMALL};
+    static const float scales[] = {0.03f, 1.0f / 128.0f, 3.1e-5f};
+    (void)state;
+    for (size_t i = 0; i < COUNT(fills) * COUNT(scales) * 4; i++) {
+        const oct_dtype dt = i % 2 ? OCT_DT_U8 : OCT_DT_S8, real = reals[i / 2 % 2];
+        const uint8_t zero = i % 3 == 0 ? 0 : 17;
+        oct_attr_quantize at;
+        kcase k;
+        memset(&at, 0, sizeof at);
+        oct_op_attr_defaults(OCT_OP_QUANTIZE_LINEAR, &at);
+        kc_begin(&k, OCT_OP_QUANTIZE_LINEAR, &at);
+        kc_in(&k, real, kc_shape(3, 5, 41, 101), fills[i / 4 % COUNT(fills)]);
+        kc_const_values(&k, OCT_DT_F32, kc_shape(0), &scales[i / 4 / COUNT(fills)]);
+        kc_const_values(&k, dt, kc_shape(0), &zero);
+        kc_out(&k, dt);
+        kc_check(&k, 0);
+        oct_op_attr_defaults(OCT_OP_DEQUANTIZE_LINEAR, &at);
+        kc_begin(&k, OCT_OP_DEQUANTIZE_LINEAR, &at);
+        kc_in(&k, dt, kc_shape(3, 5, 41, 101), KC_INTS);
+        kc_const_values(&k, OCT_DT_F32, kc_shape(0), &scales[i / 4 / COUNT(fills)]);
+        kc_const_values(&k, dt, kc_shape(0), &zero);
+        kc_out(&k, real);
+        kc_check(&k, 0);
+    }
+    kc_totals("quantize runs");
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -313,6 +344,7 @@ int main(void)
         cmocka_unit_test(scatters),
         cmocka_unit_test(triangles_and_sources),
         cmocka_unit_test(quantize_by_axis),
+        cmocka_unit_test(quantize_runs),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
