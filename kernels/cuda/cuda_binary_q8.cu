@@ -8,6 +8,7 @@
 
 #define THREADS 256
 #define VEC 16
+#define EACH 4 /* positions a thread where one operand is shared */
 
 typedef struct bq_side {
     uint32_t flip; /* 0x80808080 raises s8 by 128 */
@@ -19,6 +20,7 @@ typedef struct bq_params {
     bq_side in[2];
     float scale, inverse, lo, hi; /* of the result; bounds less the zero point */
     uint32_t zero;                /* in each byte */
+    int64_t y_step, a_step;       /* from position to position of bq_shared() */
     oct_cuda_loop loop;
 } bq_params;
 
@@ -67,6 +69,29 @@ static __global__ void __launch_bounds__(THREADS)
                    bq_four<OP>(p, u.w, v.w));
 }
 
+/* One operand is the same for all positions of the second dim (a factor per image and channel): EACH of them a
+ * thread, so that it is read and converted once. The loop's second dim counts such groups. */
+template <oct_op OP>
+static __global__ void __launch_bounds__(THREADS)
+    bq_shared(const __grid_constant__ bq_params p, uint8_t *y, const uint8_t *a, const uint8_t *b)
+{
+    const uint32_t item = oct_dev_item();
+    int64_t off[3];
+    if (item >= p.loop.total)
+        return;
+    oct_dev_offsets(p.loop, item, off);
+    const uint4 v = *reinterpret_cast<const uint4 *>(b + off[2]);
+    uint4 u[EACH];
+#pragma unroll
+    for (int k = 0; k < EACH; k++)
+        u[k] = *reinterpret_cast<const uint4 *>(a + off[1] + k * p.a_step);
+#pragma unroll
+    for (int k = 0; k < EACH; k++)
+        *reinterpret_cast<uint4 *>(y + off[0] + k * p.y_step) =
+            make_uint4(bq_four<OP>(p, u[k].x, v.x), bq_four<OP>(p, u[k].y, v.y),
+                       bq_four<OP>(p, u[k].z, v.z), bq_four<OP>(p, u[k].w, v.w));
+}
+
 template <oct_op OP>
 static __global__ void __launch_bounds__(THREADS)
     bq_elements(const __grid_constant__ bq_params p, uint8_t *y, const uint8_t *a, const uint8_t *b)
@@ -86,22 +111,25 @@ typedef struct bq_op {
     oct_op op;
     bq_params p; /* its loop is set for each launch */
     oct_cuda_loop fast, slow;
+    bool shares; /* `fast` is bq_shared()'s */
 } bq_op;
 
-static void launch(const bq_op *op, const oct_cuda_loop *loop, bool wide, uint8_t *y,
+enum { ELEMENTS, VECTORS, SHARED };
+
+static void launch(const bq_op *op, const oct_cuda_loop *loop, int form, uint8_t *y,
                    const uint8_t *a, const uint8_t *b, cudaStream_t s)
 {
     typedef void (*kernel)(bq_params, uint8_t *, const uint8_t *, const uint8_t *);
-    static const kernel kernels[3][2] = {
-        {bq_elements<OCT_OP_ADD>, bq_vectors<OCT_OP_ADD>},
-        {bq_elements<OCT_OP_SUB>, bq_vectors<OCT_OP_SUB>},
-        {bq_elements<OCT_OP_MUL>, bq_vectors<OCT_OP_MUL>},
+    static const kernel kernels[3][3] = {
+        {bq_elements<OCT_OP_ADD>, bq_vectors<OCT_OP_ADD>, bq_shared<OCT_OP_ADD>},
+        {bq_elements<OCT_OP_SUB>, bq_vectors<OCT_OP_SUB>, bq_shared<OCT_OP_SUB>},
+        {bq_elements<OCT_OP_MUL>, bq_vectors<OCT_OP_MUL>, bq_shared<OCT_OP_MUL>},
     };
     const int which = op->op == OCT_OP_ADD ? 0 : op->op == OCT_OP_SUB ? 1 : 2;
     bq_params p = op->p;
     p.loop = *loop;
     if (loop->total > 0)
-        kernels[which][wide]<<<oct_cuda_blocks(loop->total, THREADS), THREADS, 0, s>>>(p, y, a, b);
+        kernels[which][form]<<<oct_cuda_blocks(loop->total, THREADS), THREADS, 0, s>>>(p, y, a, b);
 }
 
 static oct_status run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args *args)
@@ -112,15 +140,31 @@ static oct_status run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args 
     const uint8_t *a = (const uint8_t *)args->in[0], *b = (const uint8_t *)args->in[1];
     oct_cuda_loop rest = op->slow;
     if (oct_cuda_aligned(y, VEC) && oct_cuda_aligned(a, VEC) && oct_cuda_aligned(b, VEC)) {
-        launch(op, &op->fast, true, y, a, b, s);
-        const uint32_t done = op->fast.total * VEC; /* one dim may leave a few behind */
+        launch(op, &op->fast, op->shares ? SHARED : VECTORS, y, a, b, s);
+        /* one dim may leave a few behind */
+        const uint32_t done = op->fast.total * VEC * (op->shares ? EACH : 1);
         rest.total -= done;
         y += done;
         a += done;
         b += done;
     }
-    launch(op, &rest, false, y, a, b, s);
+    launch(op, &rest, ELEMENTS, y, a, b, s);
     return oct_cuda_launched(ctx, "8-bit arithmetic");
+}
+
+/* Takes EACH positions of the second dim together where the second input is the same for them. */
+static void share(bq_op *op)
+{
+    oct_cuda_loop *l = &op->fast;
+    if (l->n_dims < 2 || l->total == 0 || l->stride[2][1] != 0 || l->dim[1].d % EACH != 0)
+        return;
+    op->p.y_step = l->stride[0][1];
+    op->p.a_step = l->stride[1][1];
+    for (int k = 0; k < 3; k++)
+        l->stride[k][1] *= EACH;
+    l->dim[1] = oct_cuda_div_make(l->dim[1].d / EACH);
+    l->total /= EACH;
+    op->shares = true;
 }
 
 /* Both inputs step by one, so that the elements behind the last vector lie at one distance. */
@@ -192,6 +236,7 @@ oct_status oct_cuda_binary_q8_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_d
     (void)build(d, op, reason);
     const oct_qparams q = d->out[0].quant.q[0];
     const float lo = d->out[0].desc.dtype == OCT_DT_S8 ? -128.0f : 0.0f;
+    share(op);
     op->op = d->op;
     op->p.in[0] = side_of(&d->in[0]);
     op->p.in[1] = side_of(&d->in[1]);

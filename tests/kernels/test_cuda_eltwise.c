@@ -145,6 +145,34 @@ static void variadic(void **state)
     kc_totals("variadic");
 }
 
+/* Vectors, factors shared by the positions of a picture, and what is neither. */
+static void eight_bit_arithmetic(void **state)
+{
+    static const oct_op ops[] = {OCT_OP_ADD, OCT_OP_SUB, OCT_OP_MUL};
+    static const int shapes[][4] = {{2, 48, 4, 6}, {2, 48, 1, 1}, {1, 48, 1, 1}, {1, 1, 4, 6}};
+    static const int pictures[][2] = {{4, 6}, {7, 5}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(ops) * COUNT(shapes) * COUNT(pictures) * 4; i++) {
+        const int *b = shapes[i / COUNT(ops) % COUNT(shapes)];
+        const int *hw = pictures[i / COUNT(ops) / COUNT(shapes) % COUNT(pictures)];
+        const size_t types = i / COUNT(ops) / COUNT(shapes) / COUNT(pictures);
+        const oct_dtype one = types & 1 ? OCT_DT_U8 : OCT_DT_S8;
+        const oct_dtype other = types & 2 ? OCT_DT_U8 : OCT_DT_S8;
+        kcase k;
+        kc_begin(&k, ops[i % COUNT(ops)], NULL);
+        k.layout = OCT_LAYOUT_CHANNELS_LAST;
+        kc_tensor *x = kc_in(&k, one, kc_shape(4, 2, 48, hw[0], hw[1]), KC_INTS);
+        kc_quant(&k, x, 0.031f, one == OCT_DT_U8 ? 77 : -3);
+        x = kc_in(&k, other, kc_shape(4, b[0], b[1], b[2] == 1 ? 1 : hw[0], b[3] == 1 ? 1 : hw[1]),
+                  KC_INTS);
+        kc_quant(&k, x, 0.017f, other == OCT_DT_U8 ? 130 : 9);
+        x = kc_out(&k, one);
+        kc_quant(&k, x, 0.043f, one == OCT_DT_U8 ? 100 : i % 2 ? 0 : 21);
+        kc_check(&k, 1e-6);
+    }
+    kc_totals("8-bit arithmetic");
+}
+
 static void modulo_and_tests(void **state)
 {
     (void)state;
@@ -255,8 +283,13 @@ static int close_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unary), cmocka_unit_test(binary),           cmocka_unit_test(variadic),
-        cmocka_unit_test(clip),  cmocka_unit_test(modulo_and_tests), cmocka_unit_test(casts),
+        cmocka_unit_test(unary),
+        cmocka_unit_test(binary),
+        cmocka_unit_test(variadic),
+        cmocka_unit_test(clip),
+        cmocka_unit_test(eight_bit_arithmetic),
+        cmocka_unit_test(modulo_and_tests),
+        cmocka_unit_test(casts),
         cmocka_unit_test(where),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
