@@ -142,6 +142,24 @@ static __global__ void __launch_bounds__(THREADS) resize_nearest(resize_params p
     y[to] = x[from];
 }
 
+/* Twice the size: a thread stores a piece of the input four times. Dims: piece, column, row, image. */
+template <class T>
+static __global__ void __launch_bounds__(THREADS) resize_twice(resize_params p, T *y, const T *x)
+{
+    uint32_t piece, col, row, item = oct_dev_item();
+    if (item >= p.total)
+        return;
+    item = oct_dev_divmod(item, p.dim[0], piece);
+    item = oct_dev_divmod(item, p.dim[1], col);
+    item = oct_dev_divmod(item, p.dim[2], row);
+    const T v = x[piece + col * p.axis[1].stride + row * p.axis[0].stride + item * p.x_stride[3]];
+    y += piece + 2 * col * p.y_stride[1] + 2 * row * p.y_stride[2] + item * p.y_stride[3];
+    y[0] = v;
+    y[p.y_stride[1]] = v;
+    y[p.y_stride[2]] = v;
+    y[p.y_stride[1] + p.y_stride[2]] = v;
+}
+
 /* ---- the op ---- */
 
 typedef struct resize_op {
@@ -149,14 +167,19 @@ typedef struct resize_op {
     resize_params p;
     size_t unit; /* nearest: bytes moved at a time when pointers are aligned */
     resize_params unit_p;
+    bool doubles; /* both axes of a picture with channels innermost: unit_p is resize_twice()'s */
     void *tables;
 } resize_op;
 
 template <class T>
-static void launch_nearest(const resize_params &p, void *y, const void *x, cudaStream_t s)
+static void launch_nearest(const resize_params &p, bool twice, void *y, const void *x,
+                           cudaStream_t s)
 {
-    resize_nearest<T>
-        <<<oct_cuda_blocks(p.total, THREADS), THREADS, 0, s>>>(p, (T *)y, (const T *)x);
+    const uint32_t blocks = oct_cuda_blocks(p.total, THREADS);
+    if (twice)
+        resize_twice<T><<<blocks, THREADS, 0, s>>>(p, (T *)y, (const T *)x);
+    else
+        resize_nearest<T><<<blocks, THREADS, 0, s>>>(p, (T *)y, (const T *)x);
 }
 
 static void run_nearest(const resize_op *op, void *y, const void *x, cudaStream_t s)
@@ -164,21 +187,22 @@ static void run_nearest(const resize_op *op, void *y, const void *x, cudaStream_
     const bool wide =
         op->unit > 0 && oct_cuda_aligned(x, op->unit) && oct_cuda_aligned(y, op->unit);
     const resize_params &p = wide ? op->unit_p : op->p;
+    const bool twice = wide && op->doubles;
     switch (wide ? op->unit : oct_dtype_bytes(op->p.from)) {
     case 1:
-        launch_nearest<uint8_t>(p, y, x, s);
+        launch_nearest<uint8_t>(p, twice, y, x, s);
         break;
     case 2:
-        launch_nearest<uint16_t>(p, y, x, s);
+        launch_nearest<uint16_t>(p, twice, y, x, s);
         break;
     case 4:
-        launch_nearest<uint32_t>(p, y, x, s);
+        launch_nearest<uint32_t>(p, twice, y, x, s);
         break;
     case 8:
-        launch_nearest<uint2>(p, y, x, s);
+        launch_nearest<uint2>(p, twice, y, x, s);
         break;
     default:
-        launch_nearest<uint4>(p, y, x, s);
+        launch_nearest<uint4>(p, twice, y, x, s);
         break;
     }
 }
@@ -315,6 +339,27 @@ static size_t fill_tables(const oct_op_desc *d, const oct_resize_plan *plan, con
     return used;
 }
 
+/* Each of the axes at twice the size, element o from o / 2. */
+static bool doubles(const oct_op_desc *d, const oct_resize_plan *plan)
+{
+    const oct_attr_resize *at = (const oct_attr_resize *)d->attr;
+    int n = 0;
+    for (int k = 0; k < plan->n_dims; k++) {
+        const oct_resize_axis *ax = &plan->axis[k];
+        int32_t index[1];
+        float weight[1];
+        if (oct_resize_axis_is_identity(at, ax))
+            continue;
+        n++;
+        if (ax->out != 2 * ax->in || oct_resize_taps_max(at, ax->in, ax->out) != 1)
+            return false;
+        for (int64_t o = 0; o < ax->out; o++)
+            if (oct_resize_taps(at, ax, o, index, weight) != 1 || index[0] != o / 2)
+                return false;
+    }
+    return n == 2;
+}
+
 static oct_status upload_tables(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d,
                                 const oct_resize_plan *plan, resize_op *op)
 {
@@ -359,6 +404,19 @@ static void widen(const oct_op_desc *d, resize_op *op)
     }
 }
 
+/* Items of unit_p become pieces of the input. */
+static void take_doubling(const oct_op_desc *d, const oct_resize_plan *plan, resize_op *op)
+{
+    resize_params *p = &op->unit_p;
+    if (op->unit == 0 || p->n_dims != 4 || p->changes[1] != 1 || p->changes[2] != 0 ||
+        p->changes[3] >= 0 || !doubles(d, plan))
+        return;
+    p->dim[1] = oct_cuda_div_make(p->dim[1].d / 2);
+    p->dim[2] = oct_cuda_div_make(p->dim[2].d / 2);
+    p->total /= 4;
+    op->doubles = true;
+}
+
 static void set_numbers(const oct_op_desc *d, resize_params *p)
 {
     const oct_attr_resize *at = (const oct_attr_resize *)d->attr;
@@ -396,8 +454,10 @@ oct_status oct_cuda_resize_prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc
         oct_free(be->ctx, op);
         return st;
     }
-    if (op->p.nearest)
+    if (op->p.nearest) {
         widen(d, op);
+        take_doubling(d, &plan, op);
+    }
     *out = &op->base;
     return OCT_OK;
 }
