@@ -365,6 +365,7 @@ static oct_status prepare(oct_cuda *be, oct_ctx *ctx, const oct_op_desc *d, cons
     }
     op->p.op = d->op;
     op->p.n_in = data_inputs(d);
+    op->p.coarse = d->out[0].desc.dtype == OCT_DT_F16;
     op->kind = kind_of(d);
     if (d->op == OCT_OP_IS_INF)
         op->p.flag[0] = op->p.flag[1] = true;

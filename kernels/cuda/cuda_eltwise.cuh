@@ -23,6 +23,7 @@ typedef struct ew_params {
     int n_in;
     ew_operand operand[OCT_EW_MAX_IN + 1]; /* 0 = the result */
     float alpha, beta;
+    bool coarse;          /* the result is f16 */
     bool flag[2];         /* IsInf: negative, positive; Gelu: tanh form; Mod: fmod */
     oct_dtype bound_type; /* Clip */
     oct_cuda_loop loop;
@@ -118,6 +119,15 @@ OCT_DEV void cheap_unary(const ew_params &p, float (&a)[V])
     }
 }
 
+/* 1 / (1 + e^-ax) to about 2^-21: an f16 result shows no more. */
+OCT_DEV float coarse_sigmoid(float x, float a)
+{
+    float e, r;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(x * (-1.44269504f * a)));
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(1.0f + e));
+    return r;
+}
+
 template <int V>
 OCT_DEV void heavy_unary(const ew_params &p, float (&a)[V])
 {
@@ -130,8 +140,14 @@ OCT_DEV void heavy_unary(const ew_params &p, float (&a)[V])
     case OCT_OP_CELU:
         EACH(x > 0.0f ? x : s * expm1f(x / s));
     case OCT_OP_SIGMOID:
+        if (p.coarse) {
+            EACH(coarse_sigmoid(x, 1.0f));
+        }
         EACH(oct_dev_sigmoid(x));
     case OCT_OP_SWISH:
+        if (p.coarse) {
+            EACH(x * coarse_sigmoid(x, s));
+        }
         EACH(x / (1.0f + expf(-s * x)));
     case OCT_OP_MISH:
         EACH(x * tanhf(oct_dev_softplus(x)));
