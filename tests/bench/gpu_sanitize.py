@@ -100,6 +100,9 @@ def cover(runs):
 def choose(runs):
     """({program: its chosen runs}, what to say)."""
     chosen, n_traits = cover(runs)
+    missed = set().union(*(r[3] for r in runs)) - set().union(*(runs[i][3] for i in chosen))
+    if missed:
+        sys.exit(f"{len(missed)} traits are in no chosen run")
     largest = {}
     for i, (_, work, kernels, _) in enumerate(runs):
         for k in kernels:
