@@ -238,7 +238,8 @@ static void the_cache_decides(void **state)
     const struct {
         uint64_t twin_ns;
         bool twin;
-    } cases[] = {{500, true}, {2000, false}, {1000, false}, {995, false}, {UINT64_MAX, false}};
+    } cases[] = {{500, true},  {2000, false}, {1000, false},
+                 {995, false}, {700, false},  {UINT64_MAX, false}};
     oct_backend *be = fake_chip(c, "a");
     const oct_engine_options opt = {
         .opened = be, .threads = 1, .tune = true, .timing_cache = p.cache};
