@@ -21,7 +21,7 @@
 /* Below, transforms cost what the products save, or weights are read for too few tiles. Tiles are
  * those of one image, so that its result does not depend on the batch. */
 #define MIN_CHANNELS 32
-#define MIN_TILES 36
+#define MIN_TILES 16
 
 extern const oct_wino_kernels oct_wino_portable;
 #if defined(OCT_X86)
