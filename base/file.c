@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +71,53 @@ static oct_status read_all(oct_ctx *ctx, int fd, const char *path, uint8_t *data
     return OCT_OK;
 }
 
+/* The kernel clears a page before it is filled, which takes as long as filling it, or several times as
+ * long where a virtual machine gets its memory then. A second thread has the upper half cleared while
+ * the lower is read. */
+#define AHEAD_BYTES ((size_t)16 << 20) /* from this length on */
+#define AHEAD_STEP_BYTES ((size_t)4 << 20)
+
+typedef struct pages_ahead {
+    uint8_t *data;
+    size_t n_bytes;
+    atomic_bool stop;
+    pthread_t thread;
+    bool started;
+} pages_ahead;
+
+#if defined(MADV_POPULATE_WRITE)
+static void *clear_pages(void *user)
+{
+    pages_ahead *a = user;
+    const uintptr_t end = (uintptr_t)(a->data + a->n_bytes) & ~(uintptr_t)4095;
+    uintptr_t at = (uintptr_t)(a->data + a->n_bytes / 2) & ~(uintptr_t)4095;
+    while (at < end && !atomic_load(&a->stop)) {
+        const size_t step = end - at < AHEAD_STEP_BYTES ? end - at : AHEAD_STEP_BYTES;
+        if (madvise((void *)at, step, MADV_POPULATE_WRITE) != 0)
+            break; /* an older kernel: the reader faults */
+        at += step;
+    }
+    return NULL;
+}
+#endif
+
+static void start_ahead(pages_ahead *a, uint8_t *data, size_t n_bytes)
+{
+    a->data = data;
+    a->n_bytes = n_bytes;
+#if defined(MADV_POPULATE_WRITE)
+    if (data != NULL && n_bytes >= AHEAD_BYTES)
+        a->started = pthread_create(&a->thread, NULL, clear_pages, a) == 0;
+#endif
+}
+
+static void stop_ahead(pages_ahead *a)
+{
+    atomic_store(&a->stop, true);
+    if (a->started)
+        pthread_join(a->thread, NULL);
+}
+
 oct_status oct_file_read_seen(oct_ctx *ctx, const char *path, size_t max_bytes,
                               oct_file_seen_fn seen, void *user, uint8_t **data, size_t *n_bytes)
 {
@@ -79,8 +129,11 @@ oct_status oct_file_read_seen(oct_ctx *ctx, const char *path, size_t max_bytes,
         return fail_errno(ctx, OCT_ERR_NOT_FOUND, path, "cannot open");
     oct_status st = check_readable(ctx, fd, path, max_bytes, &n);
     if (st == OCT_OK) {
+        pages_ahead ahead = {.started = false};
         p = oct_alloc(ctx, n + 1);
+        start_ahead(&ahead, p, n);
         st = p ? read_all(ctx, fd, path, p, n, &w) : oct_fail_in(ctx, OCT_ERR_NOMEM, "%s", path);
+        stop_ahead(&ahead);
     }
     close(fd);
     if (st != OCT_OK) {
