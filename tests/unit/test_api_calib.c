@@ -284,6 +284,61 @@ static void a_model_is_quantized_built_and_run(void **state)
     octet_scales_free(scales);
 }
 
+static int next_picture(void *user, octet_tensor *inputs, size_t n_inputs)
+{
+    static float x[3 * 32 * 32];
+    oct_rng rng = {(uint64_t) * (int *)user};
+    if (++*(int *)user > 4)
+        return 0;
+    oct_rng_fill_normal(&rng, x, sizeof x / sizeof *x);
+    inputs[0] = (octet_tensor){OCTET_DTYPE_F32, 4, {1, 3, 32, 32}, x};
+    return 1;
+}
+
+static bool file_holds(const char *path, const char *text)
+{
+    const size_t n = strlen(text);
+    size_t at = 0;
+    int c;
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    while (at < n && (c = fgetc(f)) != EOF)
+        at = c == text[at] ? at + 1 : c == text[0];
+    fclose(f);
+    return at == n;
+}
+
+/* Given the statistics, quantizing corrects biases; without them it cannot. */
+static void statistics_correct_biases(void **state)
+{
+    const char *model = OCT_TEST_DATA_DIR "/models/resnet20_cifar10.onnx";
+    octet_quantize_options opt;
+    octet_stats *s = NULL;
+    octet_scales *scales = NULL;
+    int at = 0;
+    FILE *f = fopen(model, "rb");
+    if (f == NULL)
+        skip();
+    fclose(f);
+    if (octet_calibrate(ctx, model, next_picture, &at, NULL, &s) != OCTET_OK)
+        fail_msg("%s", octet_error_text(ctx));
+    assert_int_equal(octet_stats_scales(s, "mse", &scales), OCTET_OK);
+    OCTET_INIT(opt);
+    opt.target = OCTET_TARGET_TRT;
+    opt.unsigned_activations = 1; /* TensorRT has none */
+    assert_int_equal(octet_quantize(ctx, model, scales, &opt, in_folder("as_is.onnx")), OCTET_OK);
+    opt.stats = s;
+    assert_int_equal(octet_quantize(ctx, model, scales, &opt, in_folder("mean.onnx")), OCTET_OK);
+    assert_false(file_holds(in_folder("as_is.onnx"), "octet.bias_correction"));
+    assert_true(file_holds(in_folder("mean.onnx"), "octet.bias_correction"));
+    assert_int_equal(octet_build(ctx, model, scales, &opt, in_folder("mean.engine")), OCTET_OK);
+    octet_scales_free(scales);
+    octet_stats_free(s);
+    remove(in_folder("as_is.onnx"));
+    remove(in_folder("mean.onnx"));
+    remove(in_folder("mean.engine"));
+}
+
 #define with_model(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -295,6 +350,7 @@ int main(void)
         with_model(a_cache_of_own_scales_names_its_version),
         with_model(bad_batches_stop_with_a_reason),
         with_model(a_model_is_quantized_built_and_run),
+        with_model(statistics_correct_biases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
