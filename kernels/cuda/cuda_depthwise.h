@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Depthwise convolution, channels-last: one input channel and one output channel a group, one or
- * two spatial axes, any window. 8-bit operands are summed in f32, exactly: at most
- * OCT_DW_MAX_TAPS products of 255 * 255 stay below 2^24.
+ * two spatial axes, any window. 8-bit operands are summed exactly: in s32 by the rolling kernels, in
+ * f32 by the others, where at most OCT_DW_MAX_TAPS products of 255 * 255 stay below 2^24.
  */
 #ifndef OCT_KERNELS_CUDA_CUDA_DEPTHWISE_H
 #define OCT_KERNELS_CUDA_CUDA_DEPTHWISE_H

@@ -2,7 +2,8 @@
  *
  * AveragePool, MaxPool and LpPool over windows, in any layout: f32, f16 (computed in f32) and 8-bit.
  * Formulas: kernels/ref/ref_pool.c. With channels innermost a thread makes 16 bytes of neighbouring
- * channels, else one element. Global pools are reductions (cuda_reduce.cu).
+ * channels, else one element; common maxima go to cuda_max_pool.cu. Global pools are reductions
+ * (cuda_reduce.cu).
  */
 #include "kernels/cuda/cuda_kernel.cuh"
 #include "kernels/cuda/cuda_max_pool.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * QuantizeLinear and DequantizeLinear (one scale, or one per index of an axis), dynamic
- * quantization, and Table: a unary function of 8-bit elements by 256 entries. 8-bit arithmetic and pools
- * are with their real-valued forms (cuda_eltwise.cu, cuda_pool.cu, cuda_reduce.cu).
+ * quantization, and Table: a unary function of 8-bit elements by 256 entries. 8-bit arithmetic is
+ * in cuda_binary_q8.cu; pools are with their real-valued forms (cuda_pool.cu, cuda_reduce.cu).
  */
 #include "kernels/cuda/cuda_kernel.cuh"
 
