@@ -17,7 +17,10 @@
 #define ROUND_NS 150000.0 /* device: wanted length of a graph */
 #define MAX_GRAPH_RUNS 32 /* of the candidate in one graph */
 #define HOST_ROUNDS 20
-#define HOST_NS 30000000u     /* no further round on the host after this time */
+/* On the host, ns: no sixth round after the first, and after the second no fourth one of a candidate
+ * that seems far too slow, which a busy machine can make of any. */
+#define HOST_NS 30000000u
+#define GIVE_UP_NS 5000000u
 #define GIVE_UP 2             /* times the best so far */
 #define LAUNCH_NS 20000.0     /* of a run outside of a graph, at most */
 #define MAX_SETS 4            /* of operands */
@@ -251,7 +254,7 @@ static oct_status time_host(const trial *r, uint64_t *best)
         const uint64_t ns = now_ns() - t0;
         spent += ns;
         *best = ns < *best ? ns : *best;
-        if (k > 1 && (*best > r->limit || spent > HOST_NS))
+        if ((k > 1 && *best > r->limit && spent > GIVE_UP_NS) || (k > 3 && spent > HOST_NS))
             break;
     }
     return OCT_OK;
