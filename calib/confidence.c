@@ -99,17 +99,17 @@ static double halves_variance(oct_calib_work *w, const oct_method *m, const oct_
     return n > 0 ? sum / n : 0;
 }
 
-/* Quarters: two neighbouring folds each; all pairs without a common fold. */
+/* Quarters: two neighbouring folds each. */
 static double quarters_variance(oct_calib_work *w, const oct_method *m, const oct_hist *h,
                                 oct_spread *s)
 {
-    double a[OCT_HIST_FOLDS], sum = 0;
+    double a[OCT_HIST_FOLDS / 2], sum = 0;
     int n = 0;
-    for (int f = 0; f < OCT_HIST_FOLDS; f++)
-        a[f] = amax_of(w, m, h, 1u << f | 1u << (f + 1) % OCT_HIST_FOLDS, s);
-    for (int i = 0; i < OCT_HIST_FOLDS; i++)
-        for (int k = i + 2; k < OCT_HIST_FOLDS && k - i < OCT_HIST_FOLDS - 1; k++)
-            add_pair(a[i], a[k], &sum, &n);
+    for (int q = 0; q < OCT_HIST_FOLDS / 2; q++) {
+        a[q] = amax_of(w, m, h, 3u << 2 * q, s);
+        for (int i = 0; i < q; i++)
+            add_pair(a[i], a[q], &sum, &n);
+    }
     return n > 0 ? sum / n : 0;
 }
 
