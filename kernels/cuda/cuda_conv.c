@@ -15,6 +15,7 @@ typedef struct conv_launch {
     const oct_mma_tile *tile;
     int32_t tiles_m, tiles_n, tiles, k_steps, grid, columns;
     size_t shared;
+    bool res_ahead; /* room for the residuals of the next tile */
 } conv_launch;
 
 typedef struct conv_op {
@@ -30,10 +31,12 @@ typedef struct conv_op {
 static const oct_mma_tiles *tiles_of(const oct_conv_plan *p)
 {
     static const oct_mma_tiles *const of[][OCT_MMA_FINISHES] = {
-        [OCT_MMA_S8] = {&oct_mma_tiles_s8, &oct_mma_tiles_s8_curve, &oct_mma_tiles_s8_half,
-                        &oct_mma_tiles_s8_float},
+        [OCT_MMA_S8] = {&oct_mma_tiles_s8, &oct_mma_tiles_s8_swish, &oct_mma_tiles_s8_gelu,
+                        &oct_mma_tiles_s8_curve, &oct_mma_tiles_s8_half,
+                        &oct_mma_tiles_s8_half_curve, &oct_mma_tiles_s8_float},
         [OCT_MMA_U8] = {&oct_mma_tiles_u8},
-        [OCT_MMA_F16] = {&oct_mma_tiles_f16, &oct_mma_tiles_f16_curve},
+        [OCT_MMA_F16] = {&oct_mma_tiles_f16, &oct_mma_tiles_f16_swish, &oct_mma_tiles_f16_gelu,
+                         &oct_mma_tiles_f16_curve},
         [OCT_MMA_TF32] = {&oct_mma_tiles_tf32},
     };
     return of[p->type][p->finish];
@@ -46,7 +49,8 @@ static int32_t ceil_div(int64_t a, int64_t b)
     return (int32_t)((a + b - 1) / b);
 }
 
-static void size_launch(const oct_conv_plan *p, const oct_mma_tile *t, conv_launch *l)
+static void size_launch(const oct_cuda *be, const oct_conv_plan *p, const oct_mma_tile *t,
+                        conv_launch *l)
 {
     const oct_mma_args *a = &p->args;
     const size_t elem = oct_dtype_bytes(a->y_type);
@@ -57,8 +61,10 @@ static void size_launch(const oct_conv_plan *p, const oct_mma_tile *t, conv_laun
     l->tiles = l->tiles_m * l->tiles_n * a->groups;
     l->k_steps = ceil_div(p->k_bytes, t->bk);
     l->columns = 1;
-    l->shared =
-        (size_t)t->stage_bytes + (a->fast && a->res_type != OCT_DT_NONE ? 2 * staged : staged);
+    l->shared = (size_t)t->stage_bytes + staged;
+    l->res_ahead =
+        a->fast && a->res_type != OCT_DT_NONE && l->shared + staged <= be->smem_per_block;
+    l->shared += l->res_ahead ? staged : 0;
     if (t->load != OCT_MMA_LOAD_STEM)
         return;
     const int64_t width = a->per_row.d, rows = a->m / width;
@@ -82,7 +88,7 @@ static bool tile_fits(const oct_cuda *be, const oct_conv_plan *p, const oct_mma_
         return false;
     if ((t->bm > 64 && t->bm >= 2 * p->args.m) || (t->bn > 64 && t->bn >= 2 * p->args.n))
         return false;
-    size_launch(p, t, &l);
+    size_launch(be, p, t, &l);
     return l.shared <= be->smem_per_block;
 }
 
@@ -96,9 +102,20 @@ typedef struct tile_costs {
 } tile_costs;
 
 static const tile_costs by_warps = {1530, 57.4, 45.1, 0.14, 1.09, 45, 113, 5344, 300};
-static const tile_costs by_groups = {2300, 57.4, 45.1, 0.07, 1.09, 45, 18, 5344, 300};
+static const tile_costs by_groups = {2800, 40.0, 45.1, 0.07, 1.09, 45, 18, 5344, 300};
 
-#define CURVE_COST 3.0 /* instructions of an activation beside those of a bound */
+#define CURVE_COST 0.2 /* of an activation that is no bound, for one value */
+
+#define STEP_LATENCY 800.0
+#define SHALLOW_COST 1.2
+
+/* 192x256 is for long sums of as many tiles as there are multiprocessors: elsewhere it was measured 20
+ * to 40 % slower than two of 128x128. */
+static double shallow_cost(const oct_cuda *be, const conv_launch *l, double area)
+{
+    const bool large = area > 128 * 256, lone = l->tiles <= be->n_sm && l->k_steps >= 12;
+    return !large ? SHALLOW_COST : lone ? 1.1 : 1.5;
+}
 
 static double waves_of(double waves)
 {
@@ -110,7 +127,7 @@ static double estimate(const oct_cuda *be, const oct_conv_plan *p, const oct_mma
     const oct_mma_args *a = &p->args;
     const tile_costs *c = t->warpgroup ? &by_groups : &by_warps;
     conv_launch l;
-    size_launch(p, t, &l);
+    size_launch(be, p, t, &l);
     int blocks = (int)(230000 / (l.shared + 1024));
     const int by_threads = 512 / t->threads;
     blocks = blocks > by_threads ? by_threads : blocks < 1 ? 1 : blocks;
@@ -120,15 +137,17 @@ static double estimate(const oct_cuda *be, const oct_conv_plan *p, const oct_mma
     const double moved =
         (t->bm + t->bn) * k / c->l2 +
         area * (double)(oct_dtype_bytes(a->y_type) + oct_dtype_bytes(a->res_type)) / c->memory;
-    const double store = area * c->store * (a->res_type != OCT_DT_NONE ? c->store_residual : 1.0) *
-                         (a->act != OCT_ACT_NONE ? CURVE_COST : 1.0);
+    const double store = area * (c->store * (a->res_type != OCT_DT_NONE ? c->store_residual : 1.0) +
+                                 (a->act != OCT_ACT_NONE ? CURVE_COST : 0.0));
     const double busy =
         (products > moved ? products : moved) + store + c->tile + l.k_steps * c->step;
-    const double latency = c->latency + l.k_steps * c->latency_step * sqrt(t->bk / 64.0) + store;
-    const double one = busy * blocks > latency ? busy * blocks : latency;
+    /* wgmma tiles of three stages load one step ahead only: a step is no shorter than memory's latency */
     const bool shallow = t->warpgroup && t->stage_bytes == 3 * (t->bm + t->bn) * t->bk;
+    const double per_step = shallow ? STEP_LATENCY : c->latency_step * sqrt(t->bk / 64.0);
+    const double latency = c->latency + l.k_steps * per_step + store;
+    const double one = busy * blocks > latency ? busy * blocks : latency;
     return waves_of((double)l.tiles / ((double)be->n_sm * blocks)) * one *
-           (shallow && p->elem > 1 ? 1.25 : 1.0);
+           (shallow && blocks == 1 ? shallow_cost(be, &l, area) : 1.0);
 }
 
 static int best_tile(const oct_cuda *be, const oct_conv_plan *p)
@@ -195,7 +214,7 @@ static oct_status set_up_launch(const oct_cuda *be, oct_ctx *ctx, const oct_conv
                                 const oct_mma_tile *t, conv_launch *l)
 {
     int blocks = 0;
-    size_launch(p, t, l);
+    size_launch(be, p, t, l);
     OCT_TRY(oct_cuda_check(ctx,
                            cudaFuncSetAttribute(t->function,
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
@@ -258,6 +277,7 @@ static oct_status run(const oct_cuda_op *base, oct_ctx *ctx, const oct_run_args 
     a.tiles_n = l->tiles_n;
     a.tiles = l->tiles;
     a.k_steps = l->k_steps;
+    a.res_ahead = l->res_ahead;
     a.per_tile_row = oct_cuda_div_make(l->tiles_n);
     const bool stem = l->tile->load == OCT_MMA_LOAD_STEM;
     a.per_group = oct_cuda_div_make(stem ? l->tiles_m : (int64_t)l->tiles_m * l->tiles_n);

@@ -364,6 +364,14 @@ static void set_curve(const oct_epilogue *e, oct_mma_args *a)
     a->act_b = e->act == OCT_ACT_HARD_SWISH ? 0.5f : e->b;
 }
 
+static oct_mma_finish own_finish(oct_act act)
+{
+    return is_bound(act)          ? OCT_MMA_PLAIN
+           : act == OCT_ACT_SWISH ? OCT_MMA_SWISH
+           : act == OCT_ACT_GELU  ? OCT_MMA_GELU
+                                  : OCT_MMA_CURVE;
+}
+
 static void set_finish_integer(const oct_op_desc *d, oct_conv_plan *p)
 {
     oct_mma_args *a = &p->args;
@@ -375,15 +383,16 @@ static void set_finish_integer(const oct_op_desc *d, oct_conv_plan *p)
     if (!oct_cuda_is_8bit(a->y_type)) {
         a->fast = oct_cuda_is_real(a->y_type) && (!residual || a->res_type == a->y_type) &&
                   !(residual && p->stem) && p->type == OCT_MMA_S8;
-        p->finish = !a->fast                  ? OCT_MMA_PLAIN
-                    : a->y_type == OCT_DT_F16 ? OCT_MMA_HALF
-                                              : OCT_MMA_FLOAT;
+        if (a->fast)
+            p->finish = a->y_type == OCT_DT_F32 ? OCT_MMA_FLOAT
+                        : curve                 ? OCT_MMA_HALF_CURVE
+                                                : OCT_MMA_HALF;
         set_bounds(&d->epilogue, a);
         return;
     }
     a->fast = (!residual || oct_cuda_is_8bit(a->res_type)) &&
               (!curve || (p->type == OCT_MMA_S8 && !(residual && p->stem)));
-    p->finish = a->fast && curve ? OCT_MMA_CURVE : OCT_MMA_PLAIN;
+    p->finish = a->fast ? own_finish(d->epilogue.act) : OCT_MMA_PLAIN;
     a->to_q = rq->scaled ? 1.0f : (float)(1.0 / rq->out.scale);
     a->zero = rq->out.zero_point;
     a->lo = (float)(rq->lo - a->zero);
@@ -402,7 +411,7 @@ static void set_finish_real(const oct_op_desc *d, oct_conv_plan *p)
         p->type == OCT_MMA_F16 && oct_mma_act_is_curve(act) && !(residual && p->stem);
     a->fast = d->n_out == 1 && a->y_type == own && (is_bound(act) || curve) &&
               (!residual || a->res_type == own);
-    p->finish = a->fast && !is_bound(act) ? OCT_MMA_CURVE : OCT_MMA_PLAIN;
+    p->finish = a->fast ? own_finish(act) : OCT_MMA_PLAIN;
     set_bounds(&d->epilogue, a);
 }
 

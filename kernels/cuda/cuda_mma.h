@@ -40,14 +40,19 @@ typedef enum oct_mma_load {
 
 /* How sums become results. Each is a set of compiled kernels of its own (cuda_mma_store.cuh).
  *
- *     PLAIN  the type's own output (8 bits; f16; f32) with bounds; also, slowly, all that no other
- *            serves: two outputs, s32, mixed types, rare activations
- *     CURVE  the own output after any activation of oct_mma_act_is_curve()
- *     HALF   f16 from 8-bit operands, FLOAT f32: bounds or a curve */
+ *     PLAIN        the type's own output (8 bits; f16; f32) with bounds; also, slowly, all that no
+ *                  other serves: two outputs, s32, mixed types, rare activations
+ *     SWISH, GELU  the own output after this activation
+ *     CURVE        the own output after any other of oct_mma_act_is_curve()
+ *     HALF         f16 from 8-bit operands, bounds only
+ *     HALF_CURVE, FLOAT  f16 and f32 from 8-bit operands after any of them */
 typedef enum oct_mma_finish {
     OCT_MMA_PLAIN,
+    OCT_MMA_SWISH,
+    OCT_MMA_GELU,
     OCT_MMA_CURVE,
     OCT_MMA_HALF,
+    OCT_MMA_HALF_CURVE,
     OCT_MMA_FLOAT,
     OCT_MMA_FINISHES
 } oct_mma_finish;
@@ -89,8 +94,9 @@ typedef struct oct_mma_args {
 
     int32_t stem_pitch, stem_quads; /* stem: copied bytes of an image row; quads of a kernel row */
 
-    /* fast: output 0 alone, as the kernel's finish says; residuals have its type, or are 8-bit too */
+    /* fast: output 0 alone, as the kernel's finish says; residuals have the type of output 0, or are 8-bit too */
     int32_t fast, int_as_float;
+    int32_t res_ahead; /* residuals are fetched a tile ahead, to a second place */
     float lo, hi, res_r, res_z;
     int32_t zero;
     oct_act act;              /* not PLAIN: NONE for bounds only */
@@ -117,8 +123,9 @@ typedef struct oct_mma_tiles {
 } oct_mma_tiles;
 
 extern const oct_mma_tiles oct_mma_tiles_s8, oct_mma_tiles_u8, oct_mma_tiles_f16,
-    oct_mma_tiles_tf32, oct_mma_tiles_s8_curve, oct_mma_tiles_s8_half, oct_mma_tiles_s8_float,
-    oct_mma_tiles_f16_curve;
+    oct_mma_tiles_tf32, oct_mma_tiles_s8_swish, oct_mma_tiles_s8_gelu, oct_mma_tiles_s8_curve,
+    oct_mma_tiles_s8_half, oct_mma_tiles_s8_half_curve, oct_mma_tiles_s8_float,
+    oct_mma_tiles_f16_swish, oct_mma_tiles_f16_gelu, oct_mma_tiles_f16_curve;
 
 #ifdef __cplusplus
 }

@@ -65,8 +65,9 @@ OCT_MMA_DEV float oct_mma_gelu(float x)
     return fmaf(-a, tail, positive);
 }
 
+/* Known only at run time: one branch for N values. */
 template <int N>
-OCT_MMA_DEV void oct_mma_activate(const oct_mma_args &p, float (&v)[N])
+OCT_MMA_DEV void oct_mma_activate_any(const oct_mma_args &p, float (&v)[N])
 {
     float gate[N];
     switch (p.act) {
@@ -114,6 +115,20 @@ OCT_MMA_DEV void oct_mma_activate(const oct_mma_args &p, float (&v)[N])
 #pragma unroll
     for (int i = 0; i < N; i++)
         v[i] = gates ? v[i] * gate[i] : gate[i];
+}
+
+template <oct_mma_finish F, int N>
+OCT_MMA_DEV void oct_mma_activate(const oct_mma_args &p, float (&v)[N])
+{
+    if constexpr (F == OCT_MMA_SWISH || F == OCT_MMA_GELU || F == OCT_MMA_HALF) {
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            v[i] = F == OCT_MMA_SWISH  ? v[i] * oct_mma_gate(v[i] * p.act_a)
+                   : F == OCT_MMA_GELU ? oct_mma_gelu(v[i])
+                                       : oct_mma_bound(v[i], p.lo, p.hi);
+    } else {
+        oct_mma_activate_any(p, v);
+    }
 }
 
 #endif /* OCT_KERNELS_CUDA_CUDA_MMA_ACT_CUH */

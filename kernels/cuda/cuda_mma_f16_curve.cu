@@ -1,39 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * f16 by f16 after an activation that is no bound.
+ * f16 by f16 after the activations that have no file of their own.
  */
-#include "kernels/cuda/cuda_stem.cuh"
+#include "kernels/cuda/cuda_mma_shapes.cuh"
 
 #define OCT_MMA_FINISH OCT_MMA_CURVE
 
-typedef oct_mma_shape<oct_op_f16, 128, 128, 64, 64, 64, 4, 2> t0;
-typedef oct_mma_shape<oct_op_f16, 128, 64, 64, 32, 64, 4, 3> t1;
-typedef oct_mma_shape<oct_op_f16, 64, 64, 32, 32, 64, 4, 4> t2;
-typedef oct_mma_shape<oct_op_f16, 64, 128, 32, 64, 64, 4, 3> t3;
-typedef oct_mma_shape<oct_op_f16, 128, 128, 16, 128, 128, 3, 2, OCT_MMA_LOAD_16, true> t4;
-typedef oct_mma_shape<oct_op_f16, 128, 256, 16, 256, 128, 4, 1, OCT_MMA_LOAD_16, true> t5;
-typedef oct_mma_shape<oct_op_f16, 128, 64, 16, 64, 128, 4, 2, OCT_MMA_LOAD_16, true> t6;
-typedef oct_mma_shape<oct_op_f16, 64, 64, 16, 64, 128, 4, 3, OCT_MMA_LOAD_16, true> t7;
-typedef oct_mma_shape<oct_op_f16, 64, 128, 16, 128, 128, 4, 2, OCT_MMA_LOAD_16, true> t8;
-typedef oct_mma_shape<oct_op_f16, 256, 128, 16, 128, 128, 4, 1, OCT_MMA_LOAD_16, true> t9;
-typedef oct_mma_shape<oct_op_f16, 128, 64, 64, 32, 64, 4, 3, OCT_MMA_LOAD_4> t10;
-typedef oct_mma_shape<oct_op_f16, 64, 64, 32, 32, 64, 4, 4, OCT_MMA_LOAD_4> t11;
-typedef oct_mma_shape<oct_op_f16, 128, 64, 64, 32, 64, 3, 2, OCT_MMA_LOAD_ANY> t12;
+typedef oct_mma_shapes<oct_op_f16> S;
 
 static const oct_mma_tile tiles[] = {
-    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x128x64", t0),
-    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64", t1),
-    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x64x64", t2),
-    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x128x64", t3),
-    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:128x128x128x3", t4),
-    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:128x256x128x4", t5),
-    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:128x64x128x4", t6),
-    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:64x64x128x4", t7),
-    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:64x128x128x4", t8),
-    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:256x128x128x4", t9),
-    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64:narrow", t10),
-    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x64x64:narrow", t11),
-    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64:gather", t12),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64", S::m128x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x64x64", S::m64x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:128x128x128x3", S::w128x128),
+    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:64x64x128x4", S::w64x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x64x64:narrow", S::n64x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64:gather", S::gather),
     OCT_STEM_TILE(OCT_MMA_F16, "stem:128x64", oct_op_f16),
 };
 

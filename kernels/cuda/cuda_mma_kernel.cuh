@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
     const oct_mma_storer<C, F> storer(p, computer);
     oct_wait_for_inputs();
 
-    if (prefetches)
+    if (prefetches && p.res_ahead)
         storer.prefetch(staging, (int)blockIdx.x);
     int into = 0, from = 0; /* stages */
 #pragma unroll
@@ -63,8 +63,9 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
             if constexpr (C::WG)
                 computer.by_warpgroup(sum, ring + (uint32_t)(from * C::STAGE));
             loader.load(ring + (uint32_t)(into * C::STAGE));
-            if (prefetches && k == 0)
-                storer.prefetch(staging + (turn ^ 1) * TILE, tile + (int)gridDim.x);
+            if (prefetches && k == 0) /* every thread has written the results of before */
+                storer.prefetch(staging + (p.res_ahead ? (turn ^ 1) * TILE : 0),
+                                p.res_ahead ? tile + (int)gridDim.x : tile);
             oct_cp_commit();
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
             if constexpr (C::WG)
@@ -79,9 +80,12 @@ __global__ void __launch_bounds__(C::THREADS, C::BLOCKS)
         if constexpr (C::WG)
             oct_wg_wait<0>();
 #endif
-        uint8_t *const staged = staging + (prefetches ? turn * TILE : 0);
+        uint8_t *const staged = staging + (prefetches && p.res_ahead ? turn * TILE : 0);
         if (prefetches) {
-            if (p.k_steps * 2 <= C::AHEAD) { /* the ring ran less ahead than the residuals */
+            if (!p.res_ahead && p.k_steps <= C::AHEAD) {
+                oct_cp_wait<0>();
+                __syncthreads();
+            } else if (p.k_steps * 2 <= C::AHEAD) { /* the ring ran less ahead than the residuals */
                 oct_cp_wait<1>();
                 __syncthreads();
             }

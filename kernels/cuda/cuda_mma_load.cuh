@@ -124,11 +124,28 @@ struct oct_mma_loader {
         }
     }
 
+    /* Pieces of 8 bytes of a matrix. */
+    __device__ __forceinline__ void copy_a_halves(uint32_t stage, const uint8_t *from, int bytes)
+    {
+        const int low = max(0, min(bytes, 8)), high = max(0, min(bytes - 8, 8));
+#pragma unroll
+        for (int i = 0; i < C::RA; i++) {
+            const uint8_t *src = from + corner[i];
+            const bool in = iy[i] >= 0;
+            oct_cp8(place(stage, i), in && low > 0 ? src : p.x, in ? low : 0);
+            oct_cp8(place(stage, i) + 8, in && high > 0 ? src + 8 : p.x, in ? high : 0);
+        }
+    }
+
     /* Pieces of 8, 4 or single bytes. */
     __device__ __forceinline__ void copy_a_narrow(uint32_t stage)
     {
         const int bytes = left > 0 ? min(16, p.tap_bytes - c) : 0;
         const uint8_t *from = p.x + (offset + c);
+        if (p.linear && p.x_vec == 8) {
+            copy_a_halves(stage, from, bytes);
+            return;
+        }
 #pragma unroll 1
         for (int i = 0; i < C::RA; i++) {
             bool in = false;
@@ -214,8 +231,9 @@ struct oct_mma_loader {
             copy_a(stage);
 #pragma unroll
         for (int i = 0; i < C::RB; i++)
-            oct_cp16(place(stage, i) + C::A_BYTES, p.w + (w + (uint32_t)(i * C::STEP * p.k_row)),
-                     16);
+            if (C::BN % C::STEP == 0 || row + i * C::STEP < C::BN)
+                oct_cp16(place(stage, i) + C::A_BYTES,
+                         p.w + (w + (uint32_t)(i * C::STEP * p.k_row)), 16);
         if (++step == p.k_steps) {
             tile += (int)gridDim.x;
             begin_tile();

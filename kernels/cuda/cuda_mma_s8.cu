@@ -23,6 +23,7 @@ typedef oct_mma_shape<oct_op_s8, 64, 256, 16, 256, 128, 4, 1, OCT_MMA_LOAD_16, t
 typedef oct_mma_shape<oct_op_s8, 128, 64, 64, 32, 64, 4, 3, OCT_MMA_LOAD_4> t14;
 typedef oct_mma_shape<oct_op_s8, 64, 64, 32, 32, 64, 4, 4, OCT_MMA_LOAD_4> t15;
 typedef oct_mma_shape<oct_op_s8, 128, 64, 64, 32, 64, 3, 2, OCT_MMA_LOAD_ANY> t16;
+typedef oct_mma_shape<oct_op_s8, 192, 256, 16, 256, 128, 3, 1, OCT_MMA_LOAD_16, true> t17;
 
 static const oct_mma_tile tiles[] = {
     OCT_MMA_TILE(OCT_MMA_S8, "mma:128x128x64", t0),
@@ -42,6 +43,7 @@ static const oct_mma_tile tiles[] = {
     OCT_MMA_TILE(OCT_MMA_S8, "mma:128x64x64:narrow", t14),
     OCT_MMA_TILE(OCT_MMA_S8, "mma:64x64x64:narrow", t15),
     OCT_MMA_TILE(OCT_MMA_S8, "mma:128x64x64:gather", t16),
+    OCT_MMA_TILE(OCT_MMA_S8, "wgmma:192x256x128x3", t17),
     OCT_STEM_TILE(OCT_MMA_S8, "stem:128x64", oct_op_s8),
 };
 

@@ -23,9 +23,9 @@ struct oct_mma_shape {
     static constexpr int MI = WM / 16, NI = WN / 8, SUMS = MI * NI * 4;
     static constexpr int PIECES = BK / 16;        /* of a row */
     static constexpr int STEP = THREADS / PIECES; /* rows copied at once */
-    static constexpr int RA = BM / STEP, RB = BN / STEP;
+    static constexpr int RA = BM / STEP, RB = (BN + STEP - 1) / STEP;
     static constexpr int A_BYTES = BM * BK, B_BYTES = BN * BK, STAGE = A_BYTES + B_BYTES;
-    static_assert(BM % STEP == 0 && BN % STEP == 0 && STEP % 8 == 0, "copies");
+    static_assert(BM % STEP == 0 && STEP % 8 == 0, "copies");
     static_assert(!WG || (WM == 16 && WN == BN && BK == 128 && BM % 64 == 0), "warpgroups");
 };
 

@@ -16,9 +16,9 @@ OCT_MMA_DEV int32_t oct_mma_round(float v)
 
 /* Bytes of a result that finish F stores. */
 template <class C, oct_mma_finish F>
-constexpr int oct_mma_out = F == OCT_MMA_HALF    ? 2
-                            : F == OCT_MMA_FLOAT ? 4
-                                                 : C::Op::out;
+constexpr int oct_mma_out = F == OCT_MMA_HALF || F == OCT_MMA_HALF_CURVE ? 2
+                            : F == OCT_MMA_FLOAT                         ? 4
+                                                                         : C::Op::out;
 
 template <class C, oct_mma_finish F>
 struct oct_mma_storer {
@@ -201,7 +201,7 @@ struct oct_mma_storer {
                     v[n++] = x.x;
                     v[n++] = x.y;
                 });
-            oct_mma_activate(p, v);
+            oct_mma_activate<F>(p, v);
             n = 0;
 #pragma unroll
             for (int j = 0; j < COLUMNS; j++)

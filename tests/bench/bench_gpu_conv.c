@@ -4,7 +4,9 @@
  * graph replay over rotating buffers, beside the floor that bytes and operations set, and
  * checked at random pixels against exact sums.
  *
- *     bench_gpu_conv s8|u8|f16|tf32 BATCH [best|all|PREFIX] [resnet50|mobilenet] [layer]
+ *     bench_gpu_conv s8|s8f16|u8|f16|tf32 BATCH [best|all|PREFIX] [NETWORK] [layer]
+ *
+ * s8f16: 8-bit operands, f16 results. NETWORK: resnet50, mobilenet, efficientnet or vit.
  *
  * best: the candidate that is used untuned; PREFIX: candidates whose name starts so, "mma:".
  */
@@ -24,35 +26,94 @@ enum { MAX_CANDIDATES = 32, MAX_SETS = 16, PIXELS = 12, RUNS = 16, REPEATS = 5 }
 typedef struct layer {
     const char *name;
     int ic, in, oc, kernel, stride, pad, residual, count;
+    oct_act act;
 } layer;
 
+#define RELU OCT_ACT_RELU
+#define SWISH OCT_ACT_SWISH
+#define GELU OCT_ACT_GELU
+#define NO_ACT OCT_ACT_NONE
+
 static const layer resnet50[] = {
-    {"conv1 7x7", 3, 224, 64, 7, 2, 3, 0, 1},     {"res2 1x1a", 64, 56, 64, 1, 1, 0, 0, 1},
-    {"res2 3x3", 64, 56, 64, 3, 1, 1, 0, 3},      {"res2 1x1c+", 64, 56, 256, 1, 1, 0, 1, 3},
-    {"res2 down", 64, 56, 256, 1, 1, 0, 0, 1},    {"res2 1x1", 256, 56, 64, 1, 1, 0, 0, 2},
-    {"res3 1x1a", 256, 56, 128, 1, 1, 0, 0, 1},   {"res3 3x3s2", 128, 56, 128, 3, 2, 1, 0, 1},
-    {"res3 down", 256, 56, 512, 1, 2, 0, 0, 1},   {"res3 1x1c+", 128, 28, 512, 1, 1, 0, 1, 4},
-    {"res3 1x1", 512, 28, 128, 1, 1, 0, 0, 3},    {"res3 3x3", 128, 28, 128, 3, 1, 1, 0, 3},
-    {"res4 1x1a", 512, 28, 256, 1, 1, 0, 0, 1},   {"res4 3x3s2", 256, 28, 256, 3, 2, 1, 0, 1},
-    {"res4 down", 512, 28, 1024, 1, 2, 0, 0, 1},  {"res4 1x1c+", 256, 14, 1024, 1, 1, 0, 1, 6},
-    {"res4 1x1", 1024, 14, 256, 1, 1, 0, 0, 5},   {"res4 3x3", 256, 14, 256, 3, 1, 1, 0, 5},
-    {"res5 1x1a", 1024, 14, 512, 1, 1, 0, 0, 1},  {"res5 3x3s2", 512, 14, 512, 3, 2, 1, 0, 1},
-    {"res5 down", 1024, 14, 2048, 1, 2, 0, 0, 1}, {"res5 1x1c+", 512, 7, 2048, 1, 1, 0, 1, 3},
-    {"res5 1x1", 2048, 7, 512, 1, 1, 0, 0, 2},    {"res5 3x3", 512, 7, 512, 3, 1, 1, 0, 2},
-    {"fc", 2048, 1, 1000, 1, 1, 0, 0, 1},
+    {"conv1 7x7", 3, 224, 64, 7, 2, 3, 0, 1, RELU},
+    {"res2 1x1a", 64, 56, 64, 1, 1, 0, 0, 1, RELU},
+    {"res2 3x3", 64, 56, 64, 3, 1, 1, 0, 3, RELU},
+    {"res2 1x1c+", 64, 56, 256, 1, 1, 0, 1, 3, RELU},
+    {"res2 down", 64, 56, 256, 1, 1, 0, 0, 1, RELU},
+    {"res2 1x1", 256, 56, 64, 1, 1, 0, 0, 2, RELU},
+    {"res3 1x1a", 256, 56, 128, 1, 1, 0, 0, 1, RELU},
+    {"res3 3x3s2", 128, 56, 128, 3, 2, 1, 0, 1, RELU},
+    {"res3 down", 256, 56, 512, 1, 2, 0, 0, 1, RELU},
+    {"res3 1x1c+", 128, 28, 512, 1, 1, 0, 1, 4, RELU},
+    {"res3 1x1", 512, 28, 128, 1, 1, 0, 0, 3, RELU},
+    {"res3 3x3", 128, 28, 128, 3, 1, 1, 0, 3, RELU},
+    {"res4 1x1a", 512, 28, 256, 1, 1, 0, 0, 1, RELU},
+    {"res4 3x3s2", 256, 28, 256, 3, 2, 1, 0, 1, RELU},
+    {"res4 down", 512, 28, 1024, 1, 2, 0, 0, 1, RELU},
+    {"res4 1x1c+", 256, 14, 1024, 1, 1, 0, 1, 6, RELU},
+    {"res4 1x1", 1024, 14, 256, 1, 1, 0, 0, 5, RELU},
+    {"res4 3x3", 256, 14, 256, 3, 1, 1, 0, 5, RELU},
+    {"res5 1x1a", 1024, 14, 512, 1, 1, 0, 0, 1, RELU},
+    {"res5 3x3s2", 512, 14, 512, 3, 2, 1, 0, 1, RELU},
+    {"res5 down", 1024, 14, 2048, 1, 2, 0, 0, 1, RELU},
+    {"res5 1x1c+", 512, 7, 2048, 1, 1, 0, 1, 3, RELU},
+    {"res5 1x1", 2048, 7, 512, 1, 1, 0, 0, 2, RELU},
+    {"res5 3x3", 512, 7, 512, 3, 1, 1, 0, 2, RELU},
+    {"fc", 2048, 1, 1000, 1, 1, 0, 0, 1, RELU},
 };
 
 static const layer mobilenet[] = {
-    {"conv1 3x3s2", 3, 224, 32, 3, 2, 1, 0, 1}, {"32>16 112", 32, 112, 16, 1, 1, 0, 0, 1},
-    {"16>96 112", 16, 112, 96, 1, 1, 0, 0, 1},  {"96>24 56", 96, 56, 24, 1, 1, 0, 0, 1},
-    {"24>144 56", 24, 56, 144, 1, 1, 0, 0, 2},  {"144>24+ 56", 144, 56, 24, 1, 1, 0, 1, 1},
-    {"144>32 28", 144, 28, 32, 1, 1, 0, 0, 1},  {"32>192 28", 32, 28, 192, 1, 1, 0, 0, 3},
-    {"192>32+ 28", 192, 28, 32, 1, 1, 0, 1, 2}, {"192>64 14", 192, 14, 64, 1, 1, 0, 0, 1},
-    {"64>384 14", 64, 14, 384, 1, 1, 0, 0, 4},  {"384>64+ 14", 384, 14, 64, 1, 1, 0, 1, 3},
-    {"384>96 14", 384, 14, 96, 1, 1, 0, 0, 1},  {"96>576 14", 96, 14, 576, 1, 1, 0, 0, 3},
-    {"576>96+ 14", 576, 14, 96, 1, 1, 0, 1, 2}, {"576>160 7", 576, 7, 160, 1, 1, 0, 0, 1},
-    {"160>960 7", 160, 7, 960, 1, 1, 0, 0, 3},  {"960>160+ 7", 960, 7, 160, 1, 1, 0, 1, 2},
-    {"960>320 7", 960, 7, 320, 1, 1, 0, 0, 1},  {"320>1280 7", 320, 7, 1280, 1, 1, 0, 0, 1},
+    {"conv1 3x3s2", 3, 224, 32, 3, 2, 1, 0, 1, RELU},
+    {"32>16 112", 32, 112, 16, 1, 1, 0, 0, 1, RELU},
+    {"16>96 112", 16, 112, 96, 1, 1, 0, 0, 1, RELU},
+    {"96>24 56", 96, 56, 24, 1, 1, 0, 0, 1, RELU},
+    {"24>144 56", 24, 56, 144, 1, 1, 0, 0, 2, RELU},
+    {"144>24+ 56", 144, 56, 24, 1, 1, 0, 1, 1, RELU},
+    {"144>32 28", 144, 28, 32, 1, 1, 0, 0, 1, RELU},
+    {"32>192 28", 32, 28, 192, 1, 1, 0, 0, 3, RELU},
+    {"192>32+ 28", 192, 28, 32, 1, 1, 0, 1, 2, RELU},
+    {"192>64 14", 192, 14, 64, 1, 1, 0, 0, 1, RELU},
+    {"64>384 14", 64, 14, 384, 1, 1, 0, 0, 4, RELU},
+    {"384>64+ 14", 384, 14, 64, 1, 1, 0, 1, 3, RELU},
+    {"384>96 14", 384, 14, 96, 1, 1, 0, 0, 1, RELU},
+    {"96>576 14", 96, 14, 576, 1, 1, 0, 0, 3, RELU},
+    {"576>96+ 14", 576, 14, 96, 1, 1, 0, 1, 2, RELU},
+    {"576>160 7", 576, 7, 160, 1, 1, 0, 0, 1, RELU},
+    {"160>960 7", 160, 7, 960, 1, 1, 0, 0, 3, RELU},
+    {"960>160+ 7", 960, 7, 160, 1, 1, 0, 1, 2, RELU},
+    {"960>320 7", 960, 7, 320, 1, 1, 0, 0, 1, RELU},
+    {"320>1280 7", 320, 7, 1280, 1, 1, 0, 0, 1, RELU},
+};
+
+/* What is followed by an activation; the rest is as MobileNetV2's. */
+static const layer efficientnet[] = {
+    {"conv1 3x3s2", 3, 224, 32, 3, 2, 1, 0, 1, SWISH},
+    {"16>96 112", 16, 112, 96, 1, 1, 0, 0, 1, SWISH},
+    {"24>144 56", 24, 56, 144, 1, 1, 0, 0, 2, SWISH},
+    {"40>240 28", 40, 28, 240, 1, 1, 0, 0, 2, SWISH},
+    {"80>480 14", 80, 14, 480, 1, 1, 0, 0, 3, SWISH},
+    {"112>672 14", 112, 14, 672, 1, 1, 0, 0, 3, SWISH},
+    {"192>1152 7", 192, 7, 1152, 1, 1, 0, 0, 4, SWISH},
+    {"320>1280 7", 320, 7, 1280, 1, 1, 0, 0, 1, SWISH},
+    {"64>64 3x3 80", 64, 80, 64, 3, 1, 1, 0, 1, SWISH},
+};
+
+/* ViT-B/16's products, for 196 of its 197 tokens. */
+static const layer vit[] = {
+    {"qkv", 768, 14, 2304, 1, 1, 0, 0, 12, NO_ACT},
+    {"mlp.0", 768, 14, 3072, 1, 1, 0, 0, 12, GELU},
+    {"mlp.3+", 3072, 14, 768, 1, 1, 0, 1, 12, NO_ACT},
+};
+
+static const struct {
+    const char *name;
+    const layer *layer;
+    size_t n;
+} networks[] = {
+    {"resnet50", resnet50, sizeof resnet50 / sizeof resnet50[0]},
+    {"mobilenet", mobilenet, sizeof mobilenet / sizeof mobilenet[0]},
+    {"efficientnet", efficientnet, sizeof efficientnet / sizeof efficientnet[0]},
+    {"vit", vit, sizeof vit / sizeof vit[0]},
 };
 
 typedef struct bench {
@@ -135,6 +196,7 @@ typedef struct job {
     void *x, *w, *res;
     float *bias, *m, *b;
     uint8_t *dev_x[MAX_SETS], *dev_y[MAX_SETS], *dev_r[MAX_SETS], *workspace;
+    float *dev_bias; /* for kernels that have no copy of their own */
     size_t workspace_bytes;
 } job;
 
@@ -148,7 +210,7 @@ static bool is_q8(oct_dtype dt)
     return dt == OCT_DT_S8 || dt == OCT_DT_U8;
 }
 
-static void set_quant(job *j)
+static void set_quant(const bench *b, job *j)
 {
     const double root = sqrt((double)j->l->ic * j->l->kernel * j->l->kernel);
     j->q_x = (oct_qparams){0.03f, 0};
@@ -159,6 +221,8 @@ static void set_quant(job *j)
         j->q_w[c] = (oct_qparams){0.01f + 0.0001f * (float)(c % 17), 0};
     j->in[0].quant = (oct_quant){&j->q_x, 1, 0};
     j->in[1].quant = (oct_quant){j->q_w, j->l->oc, 0};
+    if (!is_q8(b->y))
+        return;
     j->in[3].quant = (oct_quant){&j->q_r, 1, 0};
     j->out[0].quant = (oct_quant){&j->q_y, 1, 0};
 }
@@ -183,7 +247,7 @@ static void describe(bench *b, job *j)
     j->in[3].desc = oct_tensor_desc_make(b->y, y, OCT_LAYOUT_CHANNELS_LAST);
     j->out[0].desc = j->in[3].desc;
     if (is_q8(b->x))
-        set_quant(j);
+        set_quant(b, j);
     j->in[1].data = j->w;
     j->in[1].const_key = oct_const_key_new();
     j->in[2].data = j->bias;
@@ -193,7 +257,7 @@ static void describe(bench *b, job *j)
                          .out = j->out,
                          .n_in = l->residual ? 4 : 3,
                          .n_out = 1,
-                         .epilogue = {l->residual ? 3 : -1, OCT_ACT_RELU, 0, 0},
+                         .epilogue = {l->residual ? 3 : -1, l->act, 1.0f, 0},
                          .threads = 1,
                          .tf32 = b->tf32,
                          .name = l->name};
@@ -214,6 +278,9 @@ static void make_data(bench *b, job *j)
     j->res = l->residual ? random_elements(b, b->y, y) : NULL;
     j->m = malloc((size_t)l->oc * sizeof(float));
     j->b = malloc((size_t)l->oc * sizeof(float));
+    const size_t bias = (size_t)l->oc * sizeof *j->bias;
+    must(cudaMalloc((void **)&j->dev_bias, bias), "memory");
+    must(cudaMemcpy(j->dev_bias, j->bias, bias, cudaMemcpyHostToDevice), "bias");
     const size_t all = j->x_bytes + j->y_bytes + j->r_bytes;
     j->sets = (int)(((size_t)200 << 20) / all) + 1;
     j->sets = j->sets > MAX_SETS ? MAX_SETS : j->sets;
@@ -240,6 +307,7 @@ static void free_data(job *j)
         cudaFree(j->dev_r[s]);
     }
     cudaFree(j->workspace);
+    cudaFree(j->dev_bias);
     free(j->x);
     free(j->w);
     free(j->res);
@@ -278,7 +346,9 @@ typedef struct verdict {
 static void check_pixel(const bench *b, const job *j, int64_t pixel, const void *row, verdict *v)
 {
     const layer *l = j->l;
-    const oct_requant rq = is_q8(b->y) ? oct_requant_make(&j->d, 0) : (oct_requant){0};
+    const oct_epilogue *e = &j->d.epilogue;
+    const bool integer = is_q8(b->x);
+    const oct_requant rq = integer ? oct_requant_make(&j->d, 0) : (oct_requant){0};
     for (int c = (int)(pixel % 7); c < l->oc; c += 7) {
         const double sum = exact_sum(b, j, pixel, c), got = element(b->y, row, (size_t)c);
         const double r =
@@ -291,8 +361,10 @@ static void check_pixel(const bench *b, const job *j, int64_t pixel, const void 
             v->wrong += diff > 1;
             continue;
         }
-        const double y = sum + j->bias[c] + r, want = y > 0 ? y : 0;
-        const double scale = sqrt((double)l->ic * l->kernel * l->kernel);
+        const double y = integer ? oct_requant_value(&rq, (int32_t)sum, j->m[c], j->b[c], (float)r)
+                                 : sum + j->bias[c] + r;
+        const double want = oct_act_apply(e->act, e->a, e->b, (float)y);
+        const double scale = integer ? 1.0 : sqrt((double)l->ic * l->kernel * l->kernel);
         const double error = fabs(got - want) / (fabs(want) + scale);
         v->worst = error > v->worst || !(error == error) ? error : v->worst;
         v->wrong += !(error < 2e-3);
@@ -307,7 +379,7 @@ static verdict check(bench *b, job *j, const uint8_t *dev)
     uint8_t *row = malloc(bytes);
     verdict v = {0};
     oct_rng rng = {7};
-    if (is_q8(b->y))
+    if (is_q8(b->x))
         oct_requant_factors(&j->d, 0, j->bias, l->oc, j->m, j->b);
     for (int i = 0; i < PIXELS; i++) {
         const int64_t p = i == 0   ? 0
@@ -324,7 +396,7 @@ static verdict check(bench *b, job *j, const uint8_t *dev)
 
 static void run_once(bench *b, job *j, const oct_prepared *p, int set)
 {
-    const void *in[4] = {j->dev_x[set], NULL, NULL, j->dev_r[set]};
+    const void *in[4] = {j->dev_x[set], NULL, j->dev_bias, j->dev_r[set]};
     void *out[1] = {j->dev_y[set]};
     const oct_run_args a = {.in = in, .out = out, .workspace = j->workspace, .stream = b->stream};
     must_ok(b, b->be->vt->run(p, b->ctx, &a));
@@ -467,6 +539,7 @@ int main(int argc, char **argv)
         oct_dtype x, w, y;
         bool tf32;
     } types[] = {{"s8", OCT_DT_S8, OCT_DT_S8, OCT_DT_S8, false},
+                 {"s8f16", OCT_DT_S8, OCT_DT_S8, OCT_DT_F16, false},
                  {"u8", OCT_DT_U8, OCT_DT_S8, OCT_DT_U8, false},
                  {"f16", OCT_DT_F16, OCT_DT_F16, OCT_DT_F16, false},
                  {"tf32", OCT_DT_F32, OCT_DT_F32, OCT_DT_F32, true}};
@@ -480,16 +553,17 @@ int main(int argc, char **argv)
             b.tf32 = types[i].tf32;
         }
     if (b.batch < 1 || b.x == OCT_DT_NONE) {
-        fprintf(stderr, "usage: bench_gpu_conv s8|u8|f16|tf32 BATCH [best|all|PREFIX] "
-                        "[resnet50|mobilenet] [layer]\n");
+        fprintf(stderr, "usage: bench_gpu_conv s8|s8f16|u8|f16|tf32 BATCH [best|all|PREFIX] "
+                        "[resnet50|mobilenet|efficientnet|vit] [layer]\n");
         return 2;
     }
     b.all = argc > 3 && strcmp(argv[3], "best") != 0;
     b.prefix = b.all && strcmp(argv[3], "all") != 0 ? argv[3] : "";
-    const bool mobile = argc > 4 && strcmp(argv[4], "mobilenet") == 0;
-    const layer *list = mobile ? mobilenet : resnet50;
-    const size_t n =
-        mobile ? sizeof mobilenet / sizeof mobilenet[0] : sizeof resnet50 / sizeof resnet50[0];
+    size_t which = 0;
+    for (size_t i = 0; argc > 4 && i < sizeof networks / sizeof networks[0]; i++)
+        which = strcmp(argv[4], networks[i].name) == 0 ? i : which;
+    const layer *list = networks[which].layer;
+    const size_t n = networks[which].n;
     oct_status st = oct_ctx_new(NULL, &b.ctx);
     if (st == OCT_OK)
         st = oct_backend_open(b.ctx, "cuda", &b.be);

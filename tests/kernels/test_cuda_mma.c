@@ -32,13 +32,15 @@ typedef struct types {
     oct_dtype x, y, residual; /* residual: NONE for none */
 } types;
 
+#define NONE OCT_DT_NONE
+
 static const types kinds[] = {
-    {OCT_DT_S8, OCT_DT_S8, OCT_DT_NONE},  {OCT_DT_S8, OCT_DT_S8, OCT_DT_S8},
-    {OCT_DT_S8, OCT_DT_U8, OCT_DT_NONE},  {OCT_DT_S8, OCT_DT_F16, OCT_DT_NONE},
-    {OCT_DT_S8, OCT_DT_F16, OCT_DT_F16},  {OCT_DT_S8, OCT_DT_F32, OCT_DT_NONE},
-    {OCT_DT_S8, OCT_DT_F32, OCT_DT_F32},  {OCT_DT_F16, OCT_DT_F16, OCT_DT_NONE},
+    {OCT_DT_S8, OCT_DT_S8, NONE},         {OCT_DT_S8, OCT_DT_S8, OCT_DT_S8},
+    {OCT_DT_S8, OCT_DT_U8, NONE},         {OCT_DT_S8, OCT_DT_F16, NONE},
+    {OCT_DT_S8, OCT_DT_F16, OCT_DT_F16},  {OCT_DT_S8, OCT_DT_F32, NONE},
+    {OCT_DT_S8, OCT_DT_F32, OCT_DT_F32},  {OCT_DT_F16, OCT_DT_F16, NONE},
     {OCT_DT_F16, OCT_DT_F16, OCT_DT_F16}, {OCT_DT_S8, OCT_DT_F16, OCT_DT_S8},
-    {OCT_DT_U8, OCT_DT_U8, OCT_DT_NONE},
+    {OCT_DT_U8, OCT_DT_U8, NONE},
 };
 
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };

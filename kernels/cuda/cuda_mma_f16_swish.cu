@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * f16 by f16 after Swish.
+ */
+#include "kernels/cuda/cuda_mma_shapes.cuh"
+
+#define OCT_MMA_FINISH OCT_MMA_SWISH
+
+typedef oct_mma_shapes<oct_op_f16> S;
+
+static const oct_mma_tile tiles[] = {
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x128x64", S::m128x128),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64", S::m128x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x64x64", S::m64x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x128x64", S::m64x128),
+    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:128x128x128x3", S::w128x128),
+    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:128x64x128x4", S::w128x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:64x64x128x4", S::w64x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "wgmma:64x128x128x4", S::w64x128),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64:narrow", S::n128x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:64x64x64:narrow", S::n64x64),
+    OCT_MMA_TILE(OCT_MMA_F16, "mma:128x64x64:gather", S::gather),
+    OCT_STEM_TILE(OCT_MMA_F16, "stem:128x64", oct_op_f16),
+};
+
+extern "C" const oct_mma_tiles oct_mma_tiles_f16_swish = {tiles, sizeof tiles / sizeof tiles[0]};
