@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -28,7 +29,7 @@
 
 static oct_ctx *ctx;
 static oct_model *model;
-static bool cancel_now;
+static atomic_bool cancel_now; /* set by one worker, read by all */
 
 static bool is_cancelled(void *user)
 {
