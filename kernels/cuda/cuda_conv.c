@@ -130,7 +130,10 @@ static double estimate(const oct_cuda *be, const oct_conv_plan *p, const oct_mma
     size_launch(be, p, t, &l);
     int blocks = (int)(230000 / (l.shared + 1024));
     const int by_threads = 512 / t->threads;
-    blocks = blocks > by_threads ? by_threads : blocks < 1 ? 1 : blocks;
+    const int to_share = ceil_div(l.tiles, be->n_sm); /* few tiles do not share a multiprocessor */
+    blocks = blocks > by_threads ? by_threads : blocks;
+    blocks = blocks > to_share ? to_share : blocks;
+    blocks = blocks < 1 ? 1 : blocks;
     const double area = (double)t->bm * t->bn, k = (double)l.k_steps * t->bk;
     const double narrow = t->warpgroup && t->bn == 64 ? 0.8 : 1.0;
     const double products = area * k / (c->products * narrow);
